@@ -1,0 +1,70 @@
+"""What every source gives: pictures (or points), labels and names, in three splits."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+SplitName = Literal["train", "valid", "test"]
+SPLITS: tuple[SplitName, ...] = ("train", "valid", "test")
+
+UNKNOWN = -1
+Progress = Callable[[str, int, int], None]
+"""(what is being done, done, total): called now and then while a source reads."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of a data set.
+
+    x: uint8 pictures N×H×W×C (often memory-mapped), or float32 points N×D.
+    labels: int8 N×k, 1 present, 0 absent, −1 unknown; columns as in `Dataset.attributes`.
+    names: N names that a user recognises (file names, row numbers).
+    factors: what a drawn picture was drawn from, name -> float32 N (NaN where it does not apply); only
+        sources that draw have it.
+    """
+
+    x: NDArray[Any]
+    labels: NDArray[np.int8]
+    names: tuple[str, ...]
+    factors: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """attributes: the names of the label columns, in order; splits: by name."""
+
+    attributes: tuple[str, ...]
+    splits: Mapping[SplitName, Split]
+    fingerprint: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one example: (H, W, C) of a picture, (D,) of a point."""
+        return tuple(self.splits["train"].x.shape[1:])
+
+
+class Source(Protocol):
+    """A place that data comes from.
+
+    A source is made from the registry (`csvae_cli.data.sources`) with the data directory that the user named,
+    or None. Making it is cheap; `locate` checks that everything is there and raises `RequestError` if not;
+    `read` does the work, once: what it prepared is found again by the fingerprint.
+    """
+
+    def locate(self) -> None:
+        """Check that the data is there and fits together. Raises RequestError."""
+        ...
+
+    def counts(self) -> Mapping[SplitName, tuple[int, Mapping[str, int]]]:
+        """For each split its size and the number of positives of each attribute, cheaply."""
+        ...
+
+    def read(self, keep: tuple[str, ...], progress: Progress) -> Dataset:
+        """All of it; `keep` names further attributes to give labels for, after the data set's own."""
+        ...

@@ -1,0 +1,88 @@
+"""The registry of data sets: what can be trained on, readable without importing any of it.
+
+A new data set is one new file with a class that is a `Source`, and one entry here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from csvae_cli.errors import one_of
+
+if TYPE_CHECKING:
+    from csvae_cli.data.dataset import Source
+
+
+@dataclass(frozen=True)
+class Entry:
+    """target: "module:Class", imported only when the data set is used; options: its keyword arguments.
+
+    attributes: the data set's own labels, in order; needs: what the user must hold ("" for nothing).
+    """
+
+    target: str
+    description: str
+    attributes: tuple[str, ...]
+    needs: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+_CELEBA = "CelebA: img_align_celeba/ or its .zip, and the official text files"
+
+SOURCES: dict[str, Entry] = {
+    "toy-faces": Entry(
+        "csvae_cli.data.toy_faces:ToyFaces",
+        "faces drawn by csvae itself, with known factors; nothing to download",
+        ("glasses", "facial-hair"),
+    ),
+    "celeba-glasses": Entry(
+        "csvae_cli.data.celeba:CelebA",
+        "CelebA, everyone with glasses and twice as many without",
+        ("glasses",),
+        _CELEBA,
+        {"attributes": ("glasses",)},
+    ),
+    "celeba-facial-hair": Entry(
+        "csvae_cli.data.celeba:CelebA",
+        "CelebA, everyone with facial hair and as many without",
+        ("facial-hair",),
+        _CELEBA,
+        {"attributes": ("facial-hair",)},
+    ),
+    "celeba-glasses-facial-hair": Entry(
+        "csvae_cli.data.celeba:CelebA",
+        "CelebA, the two above together, with both labels",
+        ("glasses", "facial-hair"),
+        _CELEBA,
+        {"attributes": ("glasses", "facial-hair")},
+    ),
+    "swiss-roll": Entry(
+        "csvae_cli.data.swiss_roll:SwissRoll",
+        "points of a roll, cut in two halves along it",
+        ("half",),
+        options={"cut": "along"},
+    ),
+    "swiss-roll-across": Entry(
+        "csvae_cli.data.swiss_roll:SwissRoll",
+        "points of a roll, cut in two halves across its width",
+        ("half",),
+        options={"cut": "across"},
+    ),
+}
+
+
+def entry(name: str) -> Entry:
+    """Raises RequestError, with near names, where there is no such data set."""
+    if name not in SOURCES:
+        raise one_of("data set", name, SOURCES)
+    return SOURCES[name]
+
+
+def open_source(name: str, data_dir: Path | None) -> "Source":
+    """The source of that name over the user's data directory; cheap, and checks nothing yet."""
+    chosen = entry(name)
+    module, _, attribute = chosen.target.partition(":")
+    source: Source = getattr(import_module(module), attribute)(data_dir, **chosen.options)
+    return source
