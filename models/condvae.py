@@ -1,0 +1,130 @@
+"""CondVAE and CondVAE-info: the label itself is the code of the attribute.
+
+Both keep a small reader of labels, trained on features that it does not change, so that a picture whose
+label nobody gave can be encoded too.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from models import networks
+from models.kind import Codes, Kind, Reduction, gaussian, signed, unknown
+from models.priors import kl_standard, known_cross_entropy, sample
+
+
+class CondVAE(Kind):
+    """q(z|x, y), p(x|z, y), p(z) = N(0, I). W_i is the label as a number: −1 absent, +1 present."""
+
+    owners: ClassVar[Mapping[str, str]] = {
+        "recon": "autoencoder",
+        "kl_z": "autoencoder",
+        "label": "label_reader",
+    }
+    encoder_sees_labels: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        shape: Sequence[int],
+        labels: int,
+        network: networks.NetworkName = "light",
+        latent_dim: int = 64,
+        reduction: Reduction = "sum",
+    ) -> None:
+        super().__init__(shape, labels, latent_dim, reduction)
+        self.w_dims = (1,) * labels
+        self.trunk, features = networks.trunk(network, shape)
+        self.z_head = networks.gaussian_head(features, labels if self.encoder_sees_labels else 0, latent_dim)
+        self.label_reader = nn.Linear(features, labels)
+        self.decoder = networks.decoder(network, latent_dim + labels, shape)
+
+    def groups(self) -> Mapping[str, list[nn.Parameter]]:
+        autoencoder = [self.trunk, self.z_head, self.decoder]
+        return {
+            "autoencoder": [p for module in autoencoder for p in module.parameters()],
+            "label_reader": list(self.label_reader.parameters()),
+        }
+
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Codes:
+        features = self.trunk(x)
+        y = unknown(x, self.labels) if y is None else y
+        label = torch.where(y >= 0, signed(y), self.label_reader(features).float().sign())
+        mu, log_var = self._z(features, label)
+        w = tuple(label[:, [i]] for i in range(self.labels))
+        return Codes(mu, log_var, w, tuple(torch.full_like(v, -torch.inf) for v in w))
+
+    def decode(self, z: Tensor, w: Sequence[Tensor]) -> Tensor:
+        x: Tensor = self.decoder(torch.cat([z, *w], dim=1))
+        return x
+
+    def terms(self, x: Tensor, y: Tensor, noise: torch.Generator | None) -> dict[str, Tensor]:
+        """recon: (x̂ − x)²; kl_z: KL(q(z|x, y) || N(0, I)); label: the reader's cross-entropy."""
+        terms, _ = self._terms(x, y, noise)
+        return terms
+
+    def anchors(self, attribute: int) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+        one = torch.ones(1, device=self.label_reader.weight.device)
+        return -one, one
+
+    def _z(self, features: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+        seen = torch.cat([features, label], dim=1) if self.encoder_sees_labels else features
+        return gaussian(self.z_head(seen))
+
+    def _terms(self, x: Tensor, y: Tensor, noise: torch.Generator | None) -> tuple[dict[str, Tensor], Tensor]:
+        features = self.trunk(x)
+        label = signed(y)
+        mu, log_var = self._z(features, label)
+        z = sample(mu, log_var, noise)
+        x_hat = self.decoder(torch.cat([z, label], dim=1))
+        terms = {
+            "recon": self.squared_error(x_hat, x),
+            "kl_z": self.reduce(kl_standard(mu, log_var)),
+            "label": known_cross_entropy(self.label_reader(features.detach()).float(), y),
+        }
+        return terms, z
+
+
+class CondVAEInfo(CondVAE):
+    """q(z|x), p(x|z, y), and an adversary r(y|z) that the encoder must leave in the dark."""
+
+    owners: ClassVar[Mapping[str, str]] = {
+        **CondVAE.owners,
+        "confusion": "autoencoder",
+        "adversary": "adversary",
+    }
+    encoder_sees_labels: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        *,
+        shape: Sequence[int],
+        labels: int,
+        network: networks.NetworkName = "light",
+        latent_dim: int = 64,
+        reduction: Reduction = "sum",
+    ) -> None:
+        super().__init__(
+            shape=shape, labels=labels, network=network, latent_dim=latent_dim, reduction=reduction
+        )
+        self.adversary = networks.Adversary(latent_dim, labels)
+
+    def groups(self) -> Mapping[str, list[nn.Parameter]]:
+        return {**super().groups(), "adversary": list(self.adversary.parameters())}
+
+    def terms(self, x: Tensor, y: Tensor, noise: torch.Generator | None) -> dict[str, Tensor]:
+        """CondVAE's, and: adversary: L(r(z), y), to r; confusion: −L(r(z), y), to the encoder."""
+        terms, z = self._terms(x, y, noise)
+        terms["confusion"] = -known_cross_entropy(read_frozen(self.adversary, z), y)
+        terms["adversary"] = known_cross_entropy(self.adversary(z.detach()).float(), y)
+        return terms
+
+
+def read_frozen(adversary: nn.Module, z: Tensor) -> Tensor:
+    """The adversary's logits, N×k, through which a gradient reaches z but not the adversary."""
+    frozen = {name: parameter.detach() for name, parameter in adversary.named_parameters()}
+    logits: Tensor = functional_call(adversary, frozen, (z,))
+    return logits.float()

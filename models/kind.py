@@ -1,0 +1,126 @@
+"""What a kind of model is, and the registry of kinds.
+
+A kind is one file in this package with one class, and one line in `KINDS`. Everything outside (`train`,
+`encode`, `transfer`, `grid`, `evaluate`) is written once, against `Kind`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+Reduction = Literal["sum", "mean"]
+Others = Literal["own", "absent"]
+"""What an edit of attribute i puts into W_l, l ≠ i: the picture's own w_l, or (the paper) the absent mean."""
+
+KINDS: dict[str, str] = {
+    "csvae": "models.csvae:CSVAE",
+    "condvae-info": "models.condvae:CondVAEInfo",
+    "condvae": "models.condvae:CondVAE",
+    "vae": "models.vae:VAE",
+}
+
+
+@dataclass(frozen=True)
+class Codes:
+    """(z, w_1 … w_k) of N pictures: Gaussians by mu and log_var.
+
+    z_mu, z_log_var: N×latent_dim; w_mu, w_log_var: for each attribute N×d_i. A code without a variance has
+    log_var −inf.
+    """
+
+    z_mu: Tensor
+    z_log_var: Tensor
+    w_mu: tuple[Tensor, ...]
+    w_log_var: tuple[Tensor, ...]
+
+
+class Kind(nn.Module, ABC):
+    """A model of pictures x with k labels y and codes (z, w_1 … w_k).
+
+    `owners` names every loss term of the kind and the group of parameters that the term trains: the term
+    sends a gradient to that group and to no other. Terms are sums over dimensions (`reduction="sum"`) or
+    means over dimensions ("mean"), then always means over the batch.
+    """
+
+    owners: ClassVar[Mapping[str, str]]
+    w_dims: tuple[int, ...]
+
+    def __init__(self, shape: Sequence[int], labels: int, latent_dim: int, reduction: Reduction) -> None:
+        super().__init__()
+        self.shape = tuple(shape)
+        self.labels = labels
+        self.latent_dim = latent_dim
+        self.reduction = reduction
+
+    @abstractmethod
+    def groups(self) -> Mapping[str, list[nn.Parameter]]:
+        """Every parameter, once, under the name of its group."""
+
+    @abstractmethod
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Codes:
+        """Codes of x (N×C×H×W in [0, 1], or N×D); y: N×k in {1, 0, −1}, all unknown where not given."""
+
+    @abstractmethod
+    def decode(self, z: Tensor, w: Sequence[Tensor]) -> Tensor:
+        """x of the codes z (N×latent_dim) and w (for each attribute N×d_i), not clamped."""
+
+    @abstractmethod
+    def terms(self, x: Tensor, y: Tensor, noise: torch.Generator | None) -> dict[str, Tensor]:
+        """The unweighted loss terms of a batch, each to be minimised; names as in `owners`."""
+
+    @abstractmethod
+    def anchors(self, attribute: int) -> tuple[Tensor, Tensor]:
+        """The points (d_i) of W_i that stand for "absent" and for "present"."""
+
+    def switch(self, codes: Codes, points: Mapping[int, Tensor], others: Others = "own") -> Tensor:
+        """G_ij(x, p): x of the codes' z with p in W_i for each attribute i of `points` (p: d_i or N×d_i)."""
+        count = len(codes.z_mu)
+        w = []
+        for attribute, own in enumerate(codes.w_mu):
+            if attribute in points:
+                w.append(points[attribute].to(own).expand(count, -1))
+            elif others == "own":
+                w.append(own)
+            else:
+                w.append(self.anchors(attribute)[0].expand(count, -1))
+        return self.decode(codes.z_mu, w)
+
+    def learn_classes(self, z_mu: Tensor, y: Tensor) -> None:
+        """Called with the codes and labels of training pictures before the weights are used for edits."""
+
+    def reduce(self, per_dimension: Tensor) -> Tensor:
+        """N×… values per dimension -> a scalar, by this model's reduction."""
+        rows = per_dimension.flatten(1)
+        return (rows.sum(1) if self.reduction == "sum" else rows.mean(1)).mean()
+
+    def squared_error(self, x_hat: Tensor, x: Tensor) -> Tensor:
+        """−log p(x|z, w) of a Gaussian with fixed variance, up to its scale and constant: (x̂ − x)²."""
+        return self.reduce((x_hat.float() - x.float()).square())
+
+
+def gaussian(parameters: Tensor) -> tuple[Tensor, Tensor]:
+    """(mu, log_var) in float32 from a head's output N×2d; log_var is kept within [−12, 6]."""
+    mu, log_var = parameters.float().chunk(2, dim=1)
+    return mu, log_var.clamp(-12, 6)
+
+
+def signed(y: Tensor) -> Tensor:
+    """Labels as numbers that a network takes: +1 present, −1 absent, 0 unknown."""
+    return torch.where(y < 0, 0.0, 2.0 * y - 1.0)
+
+
+def unknown(x: Tensor, labels: int) -> Tensor:
+    """N×labels of −1, on x's device."""
+    return torch.full((len(x), labels), -1, dtype=torch.int8, device=x.device)
+
+
+def build(kind: str, **options: Any) -> Kind:
+    """A fresh model of a kind; options are the constructor's. The caller seeds torch beforehand."""
+    module, _, name = KINDS[kind].partition(":")
+    model: Kind = getattr(import_module(module), name)(**options)
+    return model

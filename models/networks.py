@@ -1,0 +1,193 @@
+"""Encoders, decoders, the adversary and the classifier.
+
+Three families, chosen by name: `paper` (the convolutions of Larsen et al. 2016 that Klys et al. build on),
+`light` (for a laptop's CPU) and `points` (small MLPs). An encoder is a *trunk*, pictures -> features, and a
+*head*, (features, labels) -> the parameters of a Gaussian; labels enter late, as one number each.
+
+Pictures are float N×C×H×W in [0, 1], points float N×D.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+NetworkName = Literal["paper", "light", "points"]
+
+
+def trunk(network: NetworkName, shape: Sequence[int], width: float = 1.0) -> tuple[nn.Module, int]:
+    """The part of an encoder that sees x, and the number of features it gives.
+
+    shape: (C, H, W) of a picture or (D,) of a point; width multiplies the channels of `light`.
+    """
+    if network == "points":
+        return _mlp(shape[0], 128, 128), 128
+    channels, height, rows = shape
+    if network == "paper":
+        return _PaperTrunk(channels, height, rows), 2048
+    return _LightTrunk(channels, height, rows, width), round(256 * width)
+
+
+def decoder(network: NetworkName, inputs: int, shape: Sequence[int]) -> nn.Module:
+    """Codes N×inputs -> x of that shape. Unbounded: whoever makes pictures of it clamps to [0, 1]."""
+    if network == "points":
+        return nn.Sequential(_mlp(inputs, 128, 128), nn.Linear(128, shape[0]))
+    channels, height, width = shape
+    if network == "paper":
+        return _PaperDecoder(inputs, channels, height, width)
+    return _LightDecoder(inputs, channels, height, width)
+
+
+def gaussian_head(features: int, labels: int, dim: int, log_var: float = -2.0) -> nn.Linear:
+    """(features, labels) -> (mu, log_var), N×2·dim; log_var starts near the value given."""
+    head = nn.Linear(features + labels, 2 * dim)
+    with torch.no_grad():
+        head.weight[dim:] *= 0.1
+        head.bias[dim:] = log_var
+    return head
+
+
+class Adversary(nn.Module):
+    """r(y|z): reads the labels from z; gives logits N×k.
+
+    Each coordinate of z is first brought to unit variance over the batch, as any fresh probe would do, so
+    that the encoder cannot hide from it by scale.
+    """
+
+    def __init__(self, latent_dim: int, labels: int, hidden: int = 256) -> None:
+        super().__init__()
+        self.scale = nn.BatchNorm1d(latent_dim, affine=False)
+        self.layers = nn.Sequential(_mlp(latent_dim, hidden, hidden), nn.Linear(hidden, labels))
+
+    def forward(self, z: Tensor) -> Tensor:
+        logits: Tensor = self.layers(self.scale(z))
+        return logits
+
+
+class Classifier(nn.Module):
+    """Reads labels from x: logits N×k, by the light trunk (or the points' MLP)."""
+
+    def __init__(self, shape: Sequence[int], labels: int) -> None:
+        super().__init__()
+        self.trunk, features = trunk("points" if len(shape) == 1 else "light", shape)
+        self.head = nn.Linear(features, labels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(F.dropout(self.trunk(x), 0.3, self.training))
+        return logits
+
+
+def _mlp(*sizes: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+        layers += [nn.Linear(inputs, outputs), nn.SiLU()]
+    return nn.Sequential(*layers)
+
+
+class _PaperTrunk(nn.Module):
+    """5×5 convolutions of stride 2, 64-128-256, dense 2048; batch-norm and ReLU (Larsen et al. 2016, Table 1)."""
+
+    def __init__(self, channels: int, height: int, width: int) -> None:
+        super().__init__()
+        _divisible(height, width, 8)
+        layers: list[nn.Module] = []
+        for inputs, outputs in ((channels, 64), (64, 128), (128, 256)):
+            layers += [nn.Conv2d(inputs, outputs, 5, 2, 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+        self.convolutions = nn.Sequential(*layers)
+        self.dense = nn.Sequential(
+            nn.Linear(256 * (height // 8) * (width // 8), 2048, bias=False), nn.BatchNorm1d(2048), nn.ReLU()
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        features: Tensor = self.dense(self.convolutions(2 * x - 1).flatten(1))
+        return features
+
+
+class _PaperDecoder(nn.Module):
+    """Dense 8·8·256, 5×5 transposed convolutions 256-128-32, 5×5 to the picture (Larsen et al. 2016, Table 1)."""
+
+    def __init__(self, inputs: int, channels: int, height: int, width: int) -> None:
+        super().__init__()
+        _divisible(height, width, 8)
+        self.grid = (256, height // 8, width // 8)
+        cells = self.grid[0] * self.grid[1] * self.grid[2]
+        self.dense = nn.Sequential(nn.Linear(inputs, cells, bias=False), nn.BatchNorm1d(cells), nn.ReLU())
+        layers: list[nn.Module] = []
+        for outer, inner in ((256, 256), (256, 128), (128, 32)):
+            layers += [
+                nn.ConvTranspose2d(outer, inner, 5, 2, 2, output_padding=1, bias=False),
+                nn.BatchNorm2d(inner),
+                nn.ReLU(),
+            ]
+        self.convolutions = nn.Sequential(*layers, nn.Conv2d(32, channels, 5, 1, 2))
+
+    def forward(self, code: Tensor) -> Tensor:
+        x: Tensor = self.convolutions(_grid(self.dense(code), self.grid))
+        return 0.5 * x + 0.5
+
+
+class _LightTrunk(nn.Module):
+    """Blocks of 4×4 pixels become channels at once: all convolutions run at a quarter of the size or less."""
+
+    def __init__(self, channels: int, height: int, rows: int, width: float) -> None:
+        super().__init__()
+        _divisible(height, rows, 16)
+        a, b, c, features = (round(width * size) for size in (64, 128, 192, 256))
+        self.convolutions = nn.Sequential(
+            nn.PixelUnshuffle(4),
+            nn.Conv2d(16 * channels, a, 3, 1, 1),
+            nn.SiLU(),
+            nn.Conv2d(a, b, 3, 2, 1),
+            nn.SiLU(),
+            nn.Conv2d(b, c, 3, 2, 1),
+            nn.SiLU(),
+        )
+        self.dense = nn.Sequential(nn.Linear(c * (height // 16) * (rows // 16), features), nn.SiLU())
+
+    def forward(self, x: Tensor) -> Tensor:
+        features: Tensor = self.dense(self.convolutions(2 * x - 1).flatten(1))
+        return features
+
+
+class _LightDecoder(nn.Module):
+    """The light trunk the other way round."""
+
+    def __init__(self, inputs: int, channels: int, height: int, width: int) -> None:
+        super().__init__()
+        _divisible(height, width, 16)
+        self.grid = (192, height // 16, width // 16)
+        self.dense = nn.Sequential(
+            nn.Linear(inputs, 512),
+            nn.SiLU(),
+            nn.Linear(512, self.grid[0] * self.grid[1] * self.grid[2]),
+            nn.SiLU(),
+        )
+        last = nn.Conv2d(64, 16 * channels, 3, 1, 1)
+        with torch.no_grad():
+            # The 16 pixels of a block start equal: otherwise their differences stay as a dotted grid.
+            last.weight.copy_(last.weight[::16].repeat_interleave(16, dim=0))
+        self.convolutions = nn.Sequential(
+            nn.ConvTranspose2d(192, 128, 2, 2),
+            nn.SiLU(),
+            nn.Conv2d(128, 128, 3, 1, 1),
+            nn.SiLU(),
+            nn.ConvTranspose2d(128, 64, 2, 2),
+            nn.SiLU(),
+            last,
+            nn.PixelShuffle(4),
+        )
+
+    def forward(self, code: Tensor) -> Tensor:
+        x: Tensor = self.convolutions(_grid(self.dense(code), self.grid))
+        return 0.5 * x + 0.5
+
+
+def _grid(flat: Tensor, grid: tuple[int, int, int]) -> Tensor:
+    return flat.reshape(-1, *grid).contiguous(memory_format=torch.channels_last)
+
+
+def _divisible(height: int, width: int, by: int) -> None:
+    if height % by or width % by:
+        raise ValueError(f"pictures of {height}×{width}: height and width must be multiples of {by}")

@@ -1,0 +1,91 @@
+"""Search over W: the grid, the principal components of present codes, and typical styles."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class SubspaceStatistics:
+    """What is known of W_i from the codes of training pictures with the attribute.
+
+    present_mean, absent_mean: d_i, means of μ_w over pictures with and without; axes: d_i×d_i, the principal
+    axes of the present codes as rows, the widest first; stds: d_i, the standard deviations along them;
+    typical: T×d_i, codes of real pictures that stand for the styles there are, the most common first.
+    """
+
+    present_mean: Tensor
+    absent_mean: Tensor
+    axes: Tensor
+    stds: Tensor
+    typical: Tensor
+
+
+def describe(w_mu: Tensor, y: Tensor, typical: int = 6) -> SubspaceStatistics:
+    """Statistics of W_i from μ_w (N×d_i) and labels y (N) of training pictures; both classes must occur."""
+    present, absent = w_mu[y == 1].float(), w_mu[y == 0].float()
+    mean = present.mean(0)
+    axes, stds = principal_axes(present)
+    return SubspaceStatistics(mean, absent.mean(0), axes, stds, typical_styles(present, typical))
+
+
+def principal_axes(w: Tensor) -> tuple[Tensor, Tensor]:
+    """Principal axes of w (N×d) as rows, d×d, and the standard deviations (of N − 1) along them, d.
+
+    Each axis points to where its largest coordinate is positive, so that the same codes give the same axes.
+    """
+    covariance = torch.cov(w.double().T).reshape(w.shape[1], w.shape[1])
+    variances, columns = torch.linalg.eigh(covariance)
+    axes = columns.T.flip(0)
+    largest = axes.gather(1, axes.abs().argmax(1, keepdim=True))
+    axes = axes * largest.sign()
+    return axes.float(), variances.flip(0).clamp(min=0).sqrt().float()
+
+
+def grid(centre: Tensor, rows: int, columns: int, half_width: Tensor | float) -> Tensor:
+    """rows×columns points of a 2-dimensional W_i, rows·columns×2, evenly over centre ± half_width.
+
+    The first coordinate grows to the right, the second upwards; a single row or column lies at the centre.
+    """
+    across, up = _even(columns), _even(rows).flip(0)
+    steps = torch.stack([across.repeat(rows), up.repeat_interleave(columns)], dim=1).to(centre)
+    return centre + steps * half_width
+
+
+def along_axes(statistics: SubspaceStatistics, coefficients: Sequence[float] | Tensor) -> Tensor:
+    """present_mean + Σ_n c_n · std_n · axis_n: a linear combination of principal components, d_i.
+
+    coefficients: in standard deviations, for the first axes; N×m gives N×d_i.
+    """
+    c = torch.as_tensor(coefficients, dtype=torch.float32).to(statistics.axes.device)
+    used = c.shape[-1]
+    return statistics.present_mean + (c * statistics.stds[:used]) @ statistics.axes[:used]
+
+
+def typical_styles(w: Tensor, count: int) -> Tensor:
+    """Codes of real pictures (rows of w, N×d) that are spread over the styles there are: k-means' medoids.
+
+    Ordered by how many pictures are nearest to each. Deterministic: the first centre is the code nearest
+    the mean, each next one the code farthest from those chosen.
+    """
+    count = min(count, len(w))
+    scaled = w / (w.std(0, correction=0) + 1e-6)
+    chosen = [int((scaled - scaled.mean(0)).square().sum(1).argmin())]
+    while len(chosen) < count:
+        chosen.append(int(torch.cdist(scaled, scaled[chosen]).min(1).values.argmax()))
+    centres = scaled[chosen]
+    for _ in range(20):
+        nearest = torch.cdist(scaled, centres).argmin(1)
+        centres = torch.stack(
+            [scaled[nearest == c].mean(0) if (nearest == c).any() else centres[c] for c in range(count)]
+        )
+    distance = torch.cdist(scaled, centres)
+    sizes = torch.bincount(distance.argmin(1), minlength=count)
+    medoids = distance.argmin(0)[sizes.argsort(descending=True, stable=True)]
+    return w[medoids]
+
+
+def _even(count: int) -> Tensor:
+    return torch.linspace(-1, 1, count) if count > 1 else torch.zeros(1)

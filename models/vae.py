@@ -1,0 +1,88 @@
+"""VAE (Kingma and Welling 2014): no labels in the model; edits move z between class means."""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from models import networks
+from models.kind import Codes, Kind, Others, Reduction, gaussian
+from models.priors import kl_standard, sample
+
+
+class VAE(Kind):
+    """q(z|x), p(x|z), p(z) = N(0, I).
+
+    W_i is one number, −1 absent … +1 present, the position between the class means of the training codes.
+    """
+
+    owners: ClassVar[Mapping[str, str]] = {"recon": "autoencoder", "kl_z": "autoencoder"}
+    class_means: Tensor
+
+    def __init__(
+        self,
+        *,
+        shape: Sequence[int],
+        labels: int,
+        network: networks.NetworkName = "light",
+        latent_dim: int = 64,
+        reduction: Reduction = "sum",
+    ) -> None:
+        super().__init__(shape, labels, latent_dim, reduction)
+        self.w_dims = (1,) * labels
+        self.trunk, features = networks.trunk(network, shape)
+        self.z_head = networks.gaussian_head(features, 0, latent_dim)
+        self.decoder = networks.decoder(network, latent_dim, shape)
+        self.register_buffer("class_means", torch.zeros(labels, 2, latent_dim))
+
+    def groups(self) -> Mapping[str, list[nn.Parameter]]:
+        return {"autoencoder": list(self.parameters())}
+
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Codes:
+        mu, log_var = gaussian(self.z_head(self.trunk(x)))
+        own = self._nearer_class(mu)
+        if y is not None:
+            own = torch.where(y >= 0, 2.0 * y - 1.0, own)
+        w = tuple(own[:, [i]] for i in range(self.labels))
+        return Codes(mu, log_var, w, tuple(torch.full_like(v, -torch.inf) for v in w))
+
+    def decode(self, z: Tensor, w: Sequence[Tensor]) -> Tensor:  # noqa: ARG002 (all that w says is in z)
+        x: Tensor = self.decoder(z)
+        return x
+
+    def terms(self, x: Tensor, y: Tensor, noise: torch.Generator | None) -> dict[str, Tensor]:  # noqa: ARG002
+        """recon: (x̂ − x)²; kl_z: KL(q(z|x) || N(0, I))."""
+        mu, log_var = gaussian(self.z_head(self.trunk(x)))
+        x_hat = self.decoder(sample(mu, log_var, noise))
+        return {"recon": self.squared_error(x_hat, x), "kl_z": self.reduce(kl_standard(mu, log_var))}
+
+    def anchors(self, attribute: int) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+        one = torch.ones(1, device=self.class_means.device)
+        return -one, one
+
+    def switch(self, codes: Codes, points: Mapping[int, Tensor], others: Others = "own") -> Tensor:
+        """G_ij(x) = D(μ_z(x) − m_i + m_j): from the picture's own class (w_i = ±1) to the one at p = ±1."""
+        z = codes.z_mu
+        for attribute, own in enumerate(codes.w_mu):
+            if attribute in points:
+                target = points[attribute].to(own)
+            elif others == "own":
+                continue
+            else:
+                target = self.anchors(attribute)[0]
+            absent, present = self.class_means[attribute]
+            z = z + 0.5 * (target - own) * (present - absent)
+        return self.decode(z, codes.w_mu)
+
+    def learn_classes(self, z_mu: Tensor, y: Tensor) -> None:
+        for attribute in range(self.labels):
+            for label in (0, 1):
+                rows = z_mu[y[:, attribute] == label]
+                if len(rows):
+                    self.class_means[attribute, label] = rows.mean(0)
+
+    def _nearer_class(self, mu: Tensor) -> Tensor:
+        """±1 for each label: the class whose mean is nearer, N×k."""
+        distance = (mu[:, None, None] - self.class_means).square().sum(-1)
+        return torch.where(distance[..., 1] < distance[..., 0], 1.0, -1.0)
