@@ -27,6 +27,14 @@ class WorkError(UserError):
     """The request was right, the work failed: an unreadable file, a diverged training, a full disk."""
 
 
+class Stopped(UserError):
+    """Stopped by a signal, with nothing lost; the exit code is the signal's."""
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number
+
+
 def one_of(kind: str, name: str, known: Iterable[str]) -> RequestError:
     """The error for a name that is not among the `known` ones, with the nearest of them first."""
     names = list(known)

@@ -1,0 +1,160 @@
+"""Everything that defines a run, as frozen dataclasses that go to JSON and back.
+
+Contradictions are refused when a config is made; unknown keys and newer formats when it is read.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from csvae_cli.errors import RequestError, one_of
+
+FORMAT = 1
+
+KindName = Literal["csvae", "condvae-info", "condvae", "vae"]
+NetworkName = Literal["paper", "light", "points"]
+Schedule = Literal["constant", "cosine", "multistep"]
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What `models.kind.build` needs, and what the label columns mean.
+
+    shape: of one example in a model, (C, H, W) of a picture, (D,) of a point.
+    attributes: the names of the labels; the last `len(keep)` of them are kept by edits of the others.
+    latent_dim: dimensions of z; w_dim: dimensions of each W_i (csvae only).
+    prior: which label's prior sits at the origin (csvae only): "offset" absent, "printed" present.
+    label_dropout: how often q(w|x, y) is trained without y_i (csvae only).
+    reduction: whether loss terms are sums or means over dimensions.
+    """
+
+    kind: KindName
+    network: NetworkName
+    shape: tuple[int, ...]
+    attributes: tuple[str, ...]
+    keep: tuple[str, ...] = ()
+    latent_dim: int = 64
+    w_dim: int = 2
+    prior: Literal["offset", "printed"] = "offset"
+    label_dropout: float = 0.5
+    reduction: Literal["sum", "mean"] = "sum"
+
+    def __post_init__(self) -> None:
+        if (self.network == "points") != (len(self.shape) == 1):
+            raise RequestError(
+                f"The network “{self.network}” does not take data of shape {self.shape}; "
+                "use points for points, light or paper for pictures."
+            )
+        if not self.attributes or len(set(self.attributes)) != len(self.attributes):
+            raise RequestError(
+                "A model needs attributes, each once; check --keep against the data set's own."
+            )
+        if self.latent_dim < 1 or self.w_dim < 1:
+            raise RequestError("latent_dim and w_dim must be at least 1.")
+        if not 0 <= self.label_dropout <= 1:
+            raise RequestError("label_dropout must be between 0 and 1.")
+
+    @property
+    def edited(self) -> tuple[str, ...]:
+        """The attributes that are there to be edited, not only kept."""
+        return tuple(name for name in self.attributes if name not in self.keep)
+
+    def index(self, attribute: str) -> int:
+        """The label column of an attribute. Raises RequestError, with near names."""
+        if attribute not in self.attributes:
+            raise one_of("attribute", attribute, self.attributes)
+        return self.attributes.index(attribute)
+
+    def build_options(self) -> dict[str, Any]:
+        """Keyword arguments of the kind's constructor."""
+        options: dict[str, Any] = {
+            "shape": self.shape,
+            "labels": len(self.attributes),
+            "network": self.network,
+            "latent_dim": self.latent_dim,
+            "reduction": self.reduction,
+        }
+        if self.kind == "csvae":
+            options |= {
+                "w_dims": (self.w_dim,) * len(self.attributes),
+                "prior": self.prior,
+                "label_dropout": self.label_dropout,
+            }
+        return options
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a model is trained.
+
+    weights: the factor of every loss term of the kind.
+    learning_rate: Adam's at the start, of every group of parameters; schedule: how it falls. "multistep" is
+    the paper's, milestones 3⁰ … 3⁶ epochs, gamma 0.1^(1/7).
+    flip: whether pictures are mirrored at random.
+    report_every: epochs between sample sheets, probes and validation.
+    """
+
+    epochs: int
+    weights: Mapping[str, float]
+    batch_size: int = 64
+    learning_rate: float = 5e-4
+    schedule: Schedule = "cosine"
+    flip: bool = False
+    seed: int = 0
+    report_every: int = 10
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "report_every"):
+            if getattr(self, name) < 1:
+                raise RequestError(f"--{name.replace('_', '-')} must be at least 1.")
+        if not self.learning_rate > 0:
+            raise RequestError("learning_rate must be above 0.")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which data: the data set's name, the directory it was read from, and what exactly it was."""
+
+    dataset: str
+    data_dir: str | None
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """A run: `config.json` of its directory. command and versions are for people."""
+
+    model: ModelConfig
+    training: TrainingConfig
+    data: DataConfig
+    preset: str = "default"
+    init_from: str | None = None
+    command: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    format: int = FORMAT
+
+
+def to_json(config: RunConfig) -> str:
+    return json.dumps(asdict(config), indent=2, ensure_ascii=False) + "\n"
+
+
+def from_json(text: str, origin: str) -> RunConfig:
+    """The config in a text; origin names it in messages. Raises RequestError where it is not one of ours."""
+    import cattrs
+
+    try:
+        raw = json.loads(text)
+        found = int(raw["format"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise RequestError(f"{origin} is not a csvae configuration.") from error
+    if found > FORMAT:
+        raise RequestError(
+            f"{origin} has format {found}, newer than this csvae reads ({FORMAT}); upgrade csvae."
+        )
+    converter = cattrs.Converter(forbid_extra_keys=True)
+    try:
+        return converter.structure(raw, RunConfig)
+    except cattrs.BaseValidationError as error:
+        reasons = "; ".join(cattrs.transform_error(error))
+        raise RequestError(f"{origin} is not a csvae configuration: {reasons}.") from error

@@ -1,0 +1,152 @@
+"""The only place that prints: answers to stdout, progress and messages to stderr.
+
+Rich is imported when something is drawn, not before: `--help` must not pay for it twice.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from csvae_cli.data.dataset import Progress
+
+
+def console(*, error: bool = True) -> "Console":
+    """stderr's console (or stdout's), as it is now: NO_COLOR, pipes, dumb terminals are Rich's to honour."""
+    from rich.console import Console
+
+    return Console(stderr=error, highlight=False, soft_wrap=True)
+
+
+def answer(text: str) -> None:
+    """A line of the command's result, to stdout, as it is."""
+    sys.stdout.write(text + "\n")
+
+
+def answer_json(value: Mapping[str, Any]) -> None:
+    """A result as one JSON object on a line."""
+    answer(json.dumps(value, ensure_ascii=False))
+    sys.stdout.flush()
+
+
+def say(text: str) -> None:
+    """A message for people, to stderr."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table, to stdout; columns of numbers are aligned right."""
+    from rich import box
+    from rich.table import Table
+
+    drawn = Table(title=title, box=box.SIMPLE, title_justify="left", pad_edge=False)
+    for position, name in enumerate(columns):
+        numeric = bool(rows) and all(_is_number(row[position]) for row in rows)
+        drawn.add_column(name, justify="right" if numeric else "left")
+    for row in rows:
+        drawn.add_row(*row)
+    console(error=False).print(drawn)
+
+
+@contextmanager
+def progress() -> Iterator["Progress"]:
+    """A progress bar on stderr for what a source or a folder takes; silent where stderr is no terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    target = console()
+    with Progress(*columns, console=target, transient=True, disable=not target.is_terminal) as bar:
+        tasks: dict[str, Any] = {}
+
+        def advance(description: str, done: int, total: int) -> None:
+            if description not in tasks:
+                tasks[description] = bar.add_task(description, total=total)
+            bar.update(tasks[description], completed=done, total=total)
+
+        yield advance
+
+
+class TrainingDisplay:
+    """What a training shows: a live table on a terminal, else a plain line an epoch."""
+
+    def __init__(self, title: str, epochs: int) -> None:
+        from rich.live import Live
+
+        self.title = title
+        self.epochs = epochs
+        self.records: list[Mapping[str, Any]] = []
+        self.leaks: dict[str, tuple[float, int]] = {}
+        target = console()
+        self.live = (
+            Live(console=target, refresh_per_second=4, transient=False) if target.is_terminal else None
+        )
+
+    def __enter__(self) -> "TrainingDisplay":
+        say(self.title)
+        if self.live is not None:
+            self.live.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.live is not None:
+            self.live.stop()
+
+    def tick(self, epoch: int, share: float, images_per_second: float, seconds_left: float) -> None:
+        """Within an epoch: how far it is (share of 1)."""
+        if self.live is not None:
+            head = (
+                f"epoch {epoch}/{self.epochs}  {_bar(share)}  {images_per_second:,.0f} images/s  "
+                f"{_duration(seconds_left)} left"
+            )
+            self.live.update(self._drawn(head))
+
+    def epoch(self, record: Mapping[str, Any], seconds_left: float) -> None:
+        """After an epoch: its record, as in log.jsonl."""
+        self.records.append(record)
+        for name, leak in record.get("leak", {}).items():
+            self.leaks[name] = (leak, record["epoch"])
+        if self.live is None:
+            terms = "  ".join(f"{name} {value:.4g}" for name, value in record["terms"].items())
+            leaks = "".join(f"  leak {name} {value:.3f}" for name, value in record.get("leak", {}).items())
+            say(
+                f"epoch {record['epoch']}/{self.epochs}  {record['images_per_second']:,.0f} images/s  "
+                f"{_duration(seconds_left)} left  {terms}{leaks}"
+            )
+
+    def _drawn(self, head: str) -> Any:
+        from rich import box
+        from rich.console import Group
+        from rich.table import Table
+
+        names = list(self.records[-1]["terms"]) if self.records else []
+        drawn = Table(box=box.SIMPLE, pad_edge=False)
+        drawn.add_column("epoch", justify="right")
+        for name in names:
+            drawn.add_column(name, justify="right")
+        for record in self.records[-5:]:
+            drawn.add_row(str(record["epoch"]), *(f"{record['terms'][name]:.4g}" for name in names))
+        leak = "  ".join(f"{name} {value:.3f} (epoch {epoch})" for name, (value, epoch) in self.leaks.items())
+        leak = (
+            f"leak of z, read by a fresh probe (chance 0.5):  {leak}" if leak else "leak of z: not probed yet"
+        )
+        return Group(head, drawn, leak) if names else Group(head)
+
+
+def _bar(share: float, width: int = 24) -> str:
+    full = round(width * share)
+    return "━" * full + "─" * (width - full)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _is_number(text: str) -> bool:
+    return text.replace(",", "").replace(".", "").replace("-", "").replace("%", "").strip().isdigit()

@@ -1,0 +1,240 @@
+"""A run directory: its layout, the one writer of files, the strict readers, and `--model REF`."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as tensors_from_bytes
+from safetensors.torch import save as bytes_from_tensors
+from torch import Tensor
+
+from csvae_cli.config import RunConfig, from_json, to_json
+from csvae_cli.errors import RequestError, WorkError
+from models.kind import Kind, build
+from models.subspace import SubspaceStatistics
+
+
+@dataclass(frozen=True)
+class Run:
+    """The files of a run."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.json"
+
+    @property
+    def model(self) -> Path:
+        return self.path / "model.safetensors"
+
+    @property
+    def best(self) -> Path:
+        return self.path / "best.safetensors"
+
+    @property
+    def statistics(self) -> Path:
+        return self.path / "statistics.safetensors"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoint"
+
+    def sample(self, epoch: int) -> Path:
+        return self.path / "samples" / f"epoch-{epoch:04d}.png"
+
+    @property
+    def sheet(self) -> Path:
+        return self.path / "samples" / "sheet.png"
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What editing needs and training knew.
+
+    subspaces: for each attribute, of its W_i; faces: a few pictures to show styles on, uint8 N×H×W×C (none
+    for points), with their labels N×k.
+    """
+
+    subspaces: tuple[SubspaceStatistics, ...]
+    faces: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model as commands use it: weights loaded, in evaluation mode, on the CPU."""
+
+    kind: Kind
+    config: RunConfig
+    statistics: Statistics
+    name: str
+
+
+def create(root: Path, name: str, config: RunConfig) -> Run:
+    """A new run directory under root, `name` and the time, with its config.json. Raises WorkError."""
+    stamp = datetime.now(UTC).astimezone().strftime("%Y%m%d-%H%M%S")
+    attempt = 0
+    while True:
+        run = Run(root / (f"{name}-{stamp}" + (f"-{attempt}" if attempt else "")))
+        try:
+            run.path.mkdir(parents=True)
+            break
+        except FileExistsError:
+            attempt += 1
+        except OSError as error:
+            raise WorkError(f"Cannot create {run.path}: {error.strerror}; choose another --out.") from error
+    write(run.config, to_json(config).encode())
+    return run
+
+
+def write(path: Path, data: bytes) -> None:
+    """The file appears whole or not at all: written beside, flushed, given its mode, renamed.
+
+    Raises WorkError where it cannot be written; what was there before stays then.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise WorkError(f"Cannot write {path}: {error.strerror or error}.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """A safetensors file, whole or not at all."""
+    write(path, bytes_from_tensors({name: t.detach().cpu().contiguous() for name, t in tensors.items()}))
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Raises RequestError where the file is missing, WorkError where it is damaged."""
+    try:
+        return tensors_from_bytes(path.read_bytes())
+    except FileNotFoundError as error:
+        raise RequestError(f"{path} is not there.") from error
+    except OSError as error:
+        raise WorkError(f"Cannot read {path}: {error.strerror}.") from error
+    except SafetensorError as error:
+        raise WorkError(f"{path} is damaged ({error}); restore it or train again.") from error
+
+
+def read_config(path: Path) -> RunConfig:
+    """The config.json at path. Raises RequestError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestError(f"Cannot read {path}; name the directory of a finished run.") from error
+    return from_json(text, str(path))
+
+
+def newest(root: Path) -> Run | None:
+    """The run under root that was changed last and has a config, or None."""
+    found = [Run(path.parent) for path in root.glob("*/config.json")]
+    return max(found, key=lambda run: _changed(run), default=None)
+
+
+def find(ref: str | None, root: Path) -> Run:
+    """The run that REF names: a run directory, or a file in one; by default the newest under root.
+
+    Raises RequestError with the way out.
+    """
+    if ref is None:
+        run = newest(root)
+        if run is None:
+            raise RequestError(
+                f"There is no trained model under {root}; train one with csvae train --dataset toy-faces, "
+                "or name one with --model."
+            )
+        return run
+    path = Path(ref)
+    if not path.exists() and (root / ref).exists():
+        path = root / ref
+    if path.is_file():
+        path = path.parent
+    if not (path / "config.json").is_file():
+        raise RequestError(
+            f"{ref} is not a run directory (it has no config.json); csvae info shows the newest."
+        )
+    return Run(path)
+
+
+def load(ref: str | None, root: Path) -> Model:
+    """The trained model that REF names (see `find`); a .safetensors file in a run chooses those weights.
+
+    Raises RequestError and WorkError where files are missing, damaged, or of another model.
+    """
+    run = find(ref, root)
+    config = read_config(run.config)
+    weights = Path(ref) if ref is not None and ref.endswith(".safetensors") else run.model
+    if not weights.exists():
+        raise RequestError(
+            f"{run.path} has no trained weights yet; go on with csvae train --resume {run.path}."
+        )
+    kind = build(config.model.kind, **config.model.build_options())
+    load_weights(kind, read_tensors(weights), weights)
+    return Model(kind.eval(), config, read_statistics(run.statistics, config), run.path.name)
+
+
+def load_weights(model: Kind, tensors: Mapping[str, Tensor], origin: Path) -> None:
+    """Into model, strictly. Raises RequestError where names or shapes are another model's."""
+    expected = {name: tuple(t.shape) for name, t in model.state_dict().items()}
+    found = {name: tuple(t.shape) for name, t in tensors.items()}
+    if expected != found:
+        odd = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+        raise RequestError(
+            f"{origin} holds the weights of another model ({len(odd)} tensors differ, first {odd[0]}); "
+            "use the config.json and the weights of one run."
+        )
+    model.load_state_dict(dict(tensors))
+
+
+_SUBSPACE_FIELDS = ("present_mean", "absent_mean", "axes", "stds", "typical")
+
+
+def write_statistics(path: Path, statistics: Statistics, attributes: tuple[str, ...]) -> None:
+    """statistics.safetensors: `<attribute>.<field>` of every subspace, `faces` and `labels`."""
+    tensors = {"faces": statistics.faces, "labels": statistics.labels}
+    for name, subspace in zip(attributes, statistics.subspaces, strict=True):
+        tensors |= {f"{name}.{field}": getattr(subspace, field) for field in _SUBSPACE_FIELDS}
+    write_tensors(path, tensors)
+
+
+def read_statistics(path: Path, config: RunConfig) -> Statistics:
+    """Raises RequestError where they are of another model."""
+    tensors = read_tensors(path)
+    names = config.model.attributes
+    expected = {"faces", "labels"} | {f"{name}.{field}" for name in names for field in _SUBSPACE_FIELDS}
+    if tensors.keys() != expected:
+        raise RequestError(f"{path} belongs to another model; use the files of one run.")
+    subspaces = tuple(
+        SubspaceStatistics(**{field: tensors[f"{name}.{field}"] for field in _SUBSPACE_FIELDS})
+        for name in names
+    )
+    return Statistics(subspaces, tensors["faces"], tensors["labels"])
+
+
+def _changed(run: Run) -> float:
+    return max(path.stat().st_mtime for path in (run.config, run.log, run.model) if path.exists())
+
+
+def versions() -> dict[str, str]:
+    """Of what the numbers depend on, for config.json."""
+    import platform
+
+    from csvae_cli import __version__
+
+    return {"csvae": __version__, "torch": torch.__version__, "python": platform.python_version()}

@@ -1,0 +1,88 @@
+"""Checkpoints: all that `--resume` needs, as a set of files that counts only when it is complete."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from csvae_cli import runs
+from csvae_cli.errors import WorkError
+from csvae_cli.training.loop import State
+
+_KEPT = 2
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a training knows besides its state: the length of log.jsonl in lines, and the best validation."""
+
+    log_lines: int
+    best: float | None
+
+
+def save(run: runs.Run, state: State, progress: Progress) -> None:
+    """Write a checkpoint, state.json last; keep the two newest. Raises WorkError."""
+    folder = run.checkpoints / f"epoch-{state.epoch:04d}{f'-step-{state.step:05d}' if state.step else ''}"
+    runs.write_tensors(folder / "weights.safetensors", state.model.state_dict())
+    runs.write_tensors(folder / "moments.safetensors", _moments(state))
+    runs.write_tensors(folder / "random.safetensors", {"noise": state.noise.get_state()})
+    position = {
+        "epoch": state.epoch,
+        "step": state.step,
+        "sums": state.sums,
+        "log_lines": progress.log_lines,
+        "best": progress.best,
+    }
+    runs.write(folder / "state.json", json.dumps(position).encode())
+    for old in _complete(run)[:-_KEPT]:
+        (old / "state.json").unlink()
+        shutil.rmtree(old)
+
+
+def restore(run: runs.Run, state: State) -> Progress | None:
+    """Bring `state` to the newest complete checkpoint; None where there is none. Raises WorkError."""
+    found = _complete(run)
+    if not found:
+        return None
+    folder = found[-1]
+    position = _position(folder)
+    runs.load_weights(state.model, runs.read_tensors(folder / "weights.safetensors"), folder)
+    _set_moments(state, runs.read_tensors(folder / "moments.safetensors"))
+    state.noise.set_state(runs.read_tensors(folder / "random.safetensors")["noise"])
+    state.epoch, state.step, state.sums = position["epoch"], position["step"], position["sums"]
+    return Progress(position["log_lines"], position["best"])
+
+
+def _complete(run: runs.Run) -> list[Path]:
+    """Complete checkpoints, the oldest first."""
+    folders = [path.parent for path in run.checkpoints.glob("*/state.json")]
+    return sorted(folders, key=lambda folder: (_position(folder)["epoch"], _position(folder)["step"]))
+
+
+def _position(folder: Path) -> dict[str, int]:
+    try:
+        position: dict[str, int] = json.loads((folder / "state.json").read_text())
+    except (OSError, ValueError) as error:
+        raise WorkError(f"{folder} is damaged; remove it and resume from the one before.") from error
+    return position
+
+
+def _moments(state: State) -> dict[str, Tensor]:
+    return {
+        f"{group}.{index}.{name}": value
+        for group, optimiser in state.optimisers.items()
+        for index, moments in optimiser.state_dict()["state"].items()
+        for name, value in moments.items()
+    }
+
+
+def _set_moments(state: State, tensors: dict[str, Tensor]) -> None:
+    for group, optimiser in state.optimisers.items():
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            owner, index, name = key.rsplit(".", 2)
+            if owner == group:
+                moments.setdefault(int(index), {})[name] = value
+        optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})

@@ -1,0 +1,147 @@
+"""The training loop: batch, terms, one weighted sum, optimisers, record."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.optim import Adam
+
+from csvae_cli.config import TrainingConfig
+from csvae_cli.data.batches import Batches
+from csvae_cli.device import Compute
+from csvae_cli.errors import WorkError
+from models.kind import Kind
+
+_CHECK_EVERY = 50
+"""Steps between looks at the terms on an accelerator, where each look makes the host wait."""
+
+
+@dataclass
+class State:
+    """All that changes in a training; a checkpoint is this, and nothing else.
+
+    epoch, step: what is done: whole epochs, and steps of the next one. sums: of every term over those steps.
+    noise: the generator of all that is random in a step; the order of the data depends on seed and epoch.
+    """
+
+    model: Kind
+    optimisers: dict[str, Adam]
+    noise: torch.Generator
+    epoch: int = 0
+    step: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Within an epoch: the share of it that is done, and the rate."""
+
+    epoch: int
+    share: float
+    images_per_second: float
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """After an epoch: the mean of every (unweighted) term over its steps."""
+
+    epoch: int
+    terms: dict[str, float]
+    images_per_second: float
+    learning_rate: float
+
+
+def start(model: Kind, config: TrainingConfig, compute: Compute) -> State:
+    """The state before the first step, on the device."""
+    model.to(compute.device, memory_format=torch.channels_last)
+    optimisers = {
+        name: Adam(parameters, lr=config.learning_rate, fused=True)
+        for name, parameters in model.groups().items()
+    }
+    noise = torch.Generator(compute.device).manual_seed(config.seed)
+    return State(model, optimisers, noise)
+
+
+def train(
+    state: State, batches: Batches, config: TrainingConfig, compute: Compute, stop: Callable[[], bool]
+) -> Iterator[Tick | Epoch]:
+    """Trains from where `state` stands to the end of config.epochs; ends early, between steps, when stop().
+
+    Raises WorkError, before the step is taken, where a term is no longer finite (on an accelerator: within
+    50 steps, and always before the end of the epoch).
+    """
+    model, optimisers = state.model, state.optimisers
+    model.train()
+    batch = min(config.batch_size, len(batches))
+    steps = len(batches) // batch
+    check_every = 1 if compute.device.type == "cpu" else _CHECK_EVERY
+    while state.epoch < config.epochs:
+        order = _order(len(batches), config.seed, state.epoch).to(batches.x.device)
+        sums = {name: torch.tensor(value, device=compute.device) for name, value in state.sums.items()}
+        began, first = time.perf_counter(), state.step
+        while state.step < steps:
+            if stop():
+                state.sums = _to_host(sums, state.epoch)
+                return
+            rate = learning_rate(config, state.epoch + state.step / steps)
+            x, y = batches.rows(order[state.step * batch : (state.step + 1) * batch])
+            if config.flip:
+                x = _flipped(x, state.noise)
+            with compute.autocast():
+                terms = model.terms(x, y, state.noise)
+            loss = torch.stack([config.weights[name] * term for name, term in terms.items()]).sum()
+            for name, term in terms.items():
+                sums[name] = sums.get(name, 0) + term.detach()
+            if state.step % check_every == 0:
+                _to_host(sums, state.epoch)
+            for optimiser in optimisers.values():
+                optimiser.param_groups[0]["lr"] = rate
+                optimiser.zero_grad()
+            loss.backward()
+            for optimiser in optimisers.values():
+                optimiser.step()
+            state.step += 1
+            if state.step % 10 == 0:
+                done = state.step - first
+                yield Tick(state.epoch + 1, state.step / steps, done * batch / (time.perf_counter() - began))
+        means = {name: value / steps for name, value in _to_host(sums, state.epoch).items()}
+        speed = (steps - first) * batch / (time.perf_counter() - began)
+        rate = learning_rate(config, state.epoch)
+        state.epoch, state.step, state.sums = state.epoch + 1, 0, {}
+        yield Epoch(state.epoch, means, speed, rate)
+        model.train()
+
+
+def learning_rate(config: TrainingConfig, epoch: float) -> float:
+    """Adam's rate after `epoch` epochs (a fraction is allowed)."""
+    if config.schedule == "cosine":
+        return config.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / config.epochs))
+    if config.schedule == "multistep":
+        passed = sum(epoch >= 3**n for n in range(7))
+        return config.learning_rate * 0.1 ** (passed / 7)
+    return config.learning_rate
+
+
+def _order(count: int, seed: int, epoch: int) -> Tensor:
+    """The order of an epoch's data: of seed and epoch alone, so that a resumed training finds it again."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(1_000_003 * seed + epoch))
+
+
+def _flipped(x: Tensor, noise: torch.Generator) -> Tensor:
+    """Each picture mirrored with probability ½."""
+    mirrored = torch.rand(len(x), 1, 1, 1, generator=noise, device=x.device) < 0.5
+    return torch.where(mirrored, x.flip(3), x)
+
+
+def _to_host(sums: dict[str, Tensor], epoch: int) -> dict[str, float]:
+    values = {name: float(value) for name, value in sums.items()}
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise WorkError(
+                f"Training diverged in epoch {epoch + 1}: the term {name} is {value}; the last good weights "
+                "stay. Lower its weight or the learning rate, or use --precision fp32."
+            )
+    return values
