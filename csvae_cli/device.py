@@ -60,7 +60,7 @@ def _checked(device: str) -> str:
 def _has_bf16(device: torch.device) -> bool:
     """Whether bf16 is faster than fp32 there, not merely possible."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
         abilities = torch.cpu.get_capabilities()
         return bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))

@@ -27,7 +27,7 @@ class WorkError(UserError):
     """The request was right, the work failed: an unreadable file, a diverged training, a full disk."""
 
 
-class Stopped(UserError):
+class StoppedError(UserError):
     """Stopped by a signal, with nothing lost; the exit code is the signal's."""
 
     def __init__(self, message: str, signal_number: int) -> None:

@@ -115,6 +115,15 @@ def write(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def append_line(path: Path, text: str) -> None:
+    """A line at the end of a log. Raises WorkError."""
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text + "\n")
+    except OSError as error:
+        raise WorkError(f"Cannot write {path}: {error.strerror}.") from error
+
+
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """A safetensors file, whole or not at all."""
     write(path, bytes_from_tensors({name: t.detach().cpu().contiguous() for name, t in tensors.items()}))

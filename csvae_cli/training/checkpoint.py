@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -61,9 +62,9 @@ def _complete(run: runs.Run) -> list[Path]:
     return sorted(folders, key=lambda folder: (_position(folder)["epoch"], _position(folder)["step"]))
 
 
-def _position(folder: Path) -> dict[str, int]:
+def _position(folder: Path) -> dict[str, Any]:
     try:
-        position: dict[str, int] = json.loads((folder / "state.json").read_text())
+        position: dict[str, Any] = json.loads((folder / "state.json").read_text())
     except (OSError, ValueError) as error:
         raise WorkError(f"{folder} is damaged; remove it and resume from the one before.") from error
     return position

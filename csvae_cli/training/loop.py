@@ -56,7 +56,7 @@ class Epoch:
 
 def start(model: Kind, config: TrainingConfig, compute: Compute) -> State:
     """The state before the first step, on the device."""
-    model.to(compute.device, memory_format=torch.channels_last)
+    model.to(compute.device).to(memory_format=torch.channels_last)
     optimisers = {
         name: Adam(parameters, lr=config.learning_rate, fused=True)
         for name, parameters in model.groups().items()
@@ -121,7 +121,7 @@ def learning_rate(config: TrainingConfig, epoch: float) -> float:
         return config.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / config.epochs))
     if config.schedule == "multistep":
         passed = sum(epoch >= 3**n for n in range(7))
-        return config.learning_rate * 0.1 ** (passed / 7)
+        return float(config.learning_rate * 0.1 ** (passed / 7))
     return config.learning_rate
 
 

@@ -1,0 +1,37 @@
+"""A polite stop: the first Ctrl-C or SIGTERM asks, the second insists."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+
+@dataclass
+class Request:
+    """signal_number: of the signal that asked to stop, 0 while none has."""
+
+    signal_number: int = 0
+
+    def __call__(self) -> bool:
+        return self.signal_number != 0
+
+
+@contextmanager
+def polite_stop() -> Iterator[Request]:
+    """Inside, SIGINT and SIGTERM only note that they came; a second one acts as it did before."""
+    request = Request()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (the signature is the system's)
+        request.signal_number = number
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
+
+    for number in handlers:
+        signal.signal(number, note)
+    try:
+        yield request
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

@@ -1,0 +1,134 @@
+"""What is looked at now and then in a training: validation, the leak of z, statistics of W, a sheet."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from csvae_cli import sheets
+from csvae_cli.config import RunConfig
+from csvae_cli.data.batches import Batches
+from csvae_cli.device import Compute
+from csvae_cli.runs import Statistics
+from models.kind import Codes, Kind
+from models.probe import balanced_accuracy, fit_probe
+from models.subspace import describe
+
+_TRAIN_CODES, _VALID_CODES, _FACES, _CHUNK = 6000, 2000, 8, 256
+
+
+@dataclass(frozen=True)
+class Report:
+    """terms: of validation pictures, unweighted; leak: for each attribute what a fresh probe reads from z."""
+
+    terms: dict[str, float]
+    leak: dict[str, float]
+    statistics: Statistics
+    sheet: Image.Image
+
+
+@torch.no_grad()
+def look(model: Kind, train: Batches, valid: Batches, config: RunConfig, compute: Compute) -> Report:
+    """All of it, from at most 6,000 training and 2,000 validation pictures. Leaves the model in eval mode."""
+    model.eval()
+    codes, y = encode_split(model, train, _TRAIN_CODES, compute, with_labels=True)
+    model.learn_classes(codes.z_mu, y)
+    codes_valid, y_valid = encode_split(model, valid, _VALID_CODES, compute, with_labels=False)
+    probe = fit_probe(codes.z_mu, y, seed=config.training.seed)
+    leak = balanced_accuracy(probe.logits(codes_valid.z_mu), y_valid)
+    statistics = _statistics(codes, y, valid)
+    return Report(
+        validation_terms(model, valid, compute, config.training.seed),
+        dict(zip(config.model.attributes, leak, strict=True)),
+        statistics,
+        _sheet(model, statistics, codes_valid, y_valid, config, compute),
+    )
+
+
+@torch.no_grad()
+def encode_split(
+    model: Kind, batches: Batches, count: int, compute: Compute, *, with_labels: bool
+) -> tuple[Codes, Tensor]:
+    """Codes and labels of the first `count` rows, given their labels or without."""
+    parts, labels = [], []
+    for index in torch.arange(min(count, len(batches)), device=batches.x.device).split(_CHUNK):
+        x, y = batches.rows(index)
+        with compute.autocast():
+            parts.append(model.encode(x, y if with_labels else None))
+        labels.append(y)
+    return join(parts), torch.cat(labels)
+
+
+def join(parts: Sequence[Codes]) -> Codes:
+    """One after the other."""
+    k = len(parts[0].w_mu)
+    return Codes(
+        torch.cat([part.z_mu for part in parts]),
+        torch.cat([part.z_log_var for part in parts]),
+        tuple(torch.cat([part.w_mu[i] for part in parts]) for i in range(k)),
+        tuple(torch.cat([part.w_log_var[i] for part in parts]) for i in range(k)),
+    )
+
+
+@torch.no_grad()
+def validation_terms(model: Kind, valid: Batches, compute: Compute, seed: int) -> dict[str, float]:
+    """The mean of every term over at most 2,000 validation pictures, with the same noise each time."""
+    noise = torch.Generator(compute.device).manual_seed(seed)
+    sums: dict[str, float] = {}
+    rows = min(_VALID_CODES, len(valid))
+    for index in torch.arange(rows, device=valid.x.device).split(_CHUNK):
+        x, y = valid.rows(index)
+        with compute.autocast():
+            terms = model.terms(x, y, noise)
+        for name, term in terms.items():
+            sums[name] = sums.get(name, 0.0) + float(term) * len(index) / rows
+    return sums
+
+
+def _statistics(codes: Codes, y: Tensor, valid: Batches) -> Statistics:
+    subspaces = tuple(describe(w.cpu(), y[:, i].cpu()) for i, w in enumerate(codes.w_mu))
+    rows = _shown(valid.y.cpu())
+    return Statistics(subspaces, valid.x[rows].cpu(), valid.y[rows].cpu())
+
+
+def _shown(y: Tensor) -> Tensor:
+    """Rows of a few pictures to show: of every attribute some with and some without, in turns."""
+    chosen: list[int] = []
+    wanted = [(attribute, label) for label in (0, 1) for attribute in range(y.shape[1])]
+    for turn in range(_FACES):
+        attribute, label = wanted[turn % len(wanted)]
+        fitting = [
+            row for row in (y[:, attribute] == label).nonzero().flatten().tolist() if row not in chosen
+        ]
+        chosen += fitting[:1]
+    return torch.tensor(sorted(chosen, key=lambda row: (y[row].tolist(), row)))
+
+
+def _sheet(
+    model: Kind, statistics: Statistics, valid: Codes, y: Tensor, config: RunConfig, compute: Compute
+) -> Image.Image:
+    if len(config.model.shape) == 1:
+        return point_panels(valid, y)
+    x = statistics.faces.to(compute.device).permute(0, 3, 1, 2).float() / 255
+    codes = model.encode(x, statistics.labels.to(compute.device))
+    pages = []
+    for name in config.model.edited:
+        attribute = config.model.index(name)
+        styles = sheets.style_points(statistics.subspaces[attribute], model.anchors(attribute)[0])
+        pages.append(sheets.people_by_styles(model, x, codes, attribute, *styles, title=name))
+    return sheets.stack(pages)
+
+
+def point_panels(codes: Codes, y: Tensor) -> Image.Image:
+    """The paper's Figure 2: (z₂, w₁), Z and W, coloured by label."""
+    z, w = codes.z_mu.cpu(), codes.w_mu[0].cpu()
+    if w.shape[1] == 1:
+        w = torch.cat([w, torch.zeros_like(w)], dim=1)
+    panels = [
+        ("z2", "w1", torch.stack([z[:, -1], w[:, 0]], dim=1)),
+        ("z1", "z2", torch.stack([z[:, 0], z[:, -1]], dim=1)),
+        ("w1", "w2", w[:, :2]),
+    ]
+    return sheets.scatter(panels, y[:, 0].cpu())

@@ -1,0 +1,155 @@
+"""A training from its first to its last file: the loop's records go to the display, the log and the disk."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from csvae_cli import output, runs, sheets
+from csvae_cli.config import RunConfig, to_json
+from csvae_cli.data.batches import Batches
+from csvae_cli.data.dataset import Dataset
+from csvae_cli.device import Compute
+from csvae_cli.errors import RequestError, StoppedError
+from csvae_cli.training import checkpoint
+from csvae_cli.training.interrupt import polite_stop
+from csvae_cli.training.loop import Epoch, State, Tick, start, train
+from csvae_cli.training.report import Report, look
+from models.kind import Kind, build
+
+_CHECKPOINT_EVERY = 60.0
+"""Seconds after which an epoch that is not reported is kept all the same."""
+
+
+def fresh(config: RunConfig, compute: Compute, initial: runs.Model | None) -> State:
+    """The state before the first step, seeded; with the weights of `initial` where one is given.
+
+    Raises RequestError where `initial` is another model.
+    """
+    torch.manual_seed(config.training.seed)
+    model = build(config.model.kind, **config.model.build_options())
+    if initial is not None:
+        runs.load_weights(model, initial.kind.state_dict(), Path(initial.name))
+    return start(model, config.training, compute)
+
+
+def resume(
+    run: runs.Run, config: RunConfig, data: Dataset, compute: Compute
+) -> tuple[State, checkpoint.Progress]:
+    """The newest checkpoint's state, log.jsonl cut back to it. Raises RequestError where the data changed."""
+    if config.data.fingerprint != data.fingerprint:
+        raise RequestError(
+            f"The data of {config.data.dataset} is not what {run.path} was trained on; "
+            "start a new training, or bring the data back."
+        )
+    state = fresh(config, compute, None)
+    progress = checkpoint.restore(run, state) or checkpoint.Progress(0, None)
+    if run.log.exists():
+        lines = run.log.read_text().splitlines(keepends=True)[: progress.log_lines]
+        runs.write(run.log, "".join(lines).encode())
+    return state, progress
+
+
+def train_run(
+    run: runs.Run,
+    config: RunConfig,
+    data: Dataset,
+    compute: Compute,
+    state: State,
+    progress: checkpoint.Progress,
+) -> None:
+    """Train to the end and leave the run directory complete.
+
+    Raises StoppedError on Ctrl-C or SIGTERM, after a checkpoint; WorkError where training diverges.
+    """
+    runs.write(run.config, to_json(config).encode())
+    batches = Batches(data.splits["train"], compute)
+    valid = Batches(data.splits["valid"], compute)
+    saver = _Saver(run, config, progress)
+    title = (
+        f"{config.model.kind} on {config.data.dataset}: {len(batches):,} examples, {compute.reason}; {run.path}"
+    )
+    clock = _Clock(config.training.epochs, state)
+    with output.TrainingDisplay(title, config.training.epochs) as display, polite_stop() as stop:
+        for record in train(state, batches, config.training, compute, stop):
+            if isinstance(record, Tick):
+                display.tick(record.epoch, record.share, record.images_per_second, clock.left(state, record))
+                continue
+            report = None
+            if record.epoch % config.training.report_every == 0 or record.epoch == config.training.epochs:
+                report = look(state.model, batches, valid, config, compute)
+            line = saver.after_epoch(state, record, report)
+            display.epoch(line, clock.left(state, None))
+        if state.epoch < config.training.epochs:
+            report = look(state.model, batches, valid, config, compute)
+            saver.stopped(state, report)
+            raise StoppedError(
+                f"Stopped in epoch {state.epoch + 1}; go on with: csvae train --resume {run.path}",
+                stop.signal_number,
+            )
+
+
+class _Saver:
+    """Writes what a training leaves behind."""
+
+    def __init__(self, run: runs.Run, config: RunConfig, progress: checkpoint.Progress) -> None:
+        self.run = run
+        self.config = config
+        self.progress = progress
+        self.saved_at = time.monotonic()
+
+    def after_epoch(self, state: State, epoch: Epoch, report: Report | None) -> Mapping[str, Any]:
+        line: dict[str, Any] = {
+            "epoch": epoch.epoch,
+            "terms": epoch.terms,
+            "images_per_second": round(epoch.images_per_second, 1),
+            "learning_rate": epoch.learning_rate,
+        }
+        if report is not None:
+            line |= {"valid": report.terms, "leak": report.leak}
+        runs.append_line(self.run.log, json.dumps(line))
+        self.progress = replace(self.progress, log_lines=self.progress.log_lines + 1)
+        if report is not None:
+            self._weights(state.model, report)
+            runs.write(self.run.sample(epoch.epoch), sheets.png(report.sheet))
+            if epoch.epoch == self.config.training.epochs:
+                runs.write(self.run.sheet, sheets.png(report.sheet))
+        if report is not None or time.monotonic() - self.saved_at > _CHECKPOINT_EVERY:
+            checkpoint.save(self.run, state, self.progress)
+            self.saved_at = time.monotonic()
+        return line
+
+    def stopped(self, state: State, report: Report) -> None:
+        checkpoint.save(self.run, state, self.progress)
+        self._weights(state.model, report)
+
+    def _weights(self, model: Kind, report: Report) -> None:
+        loss = sum(
+            self.config.training.weights[name] * report.terms[name]
+            for name, owner in model.owners.items()
+            if owner == "autoencoder"
+        )
+        tensors = model.state_dict()
+        runs.write_statistics(self.run.statistics, report.statistics, self.config.model.attributes)
+        runs.write_tensors(self.run.model, tensors)
+        if self.progress.best is None or loss < self.progress.best:
+            runs.write_tensors(self.run.best, tensors)
+            self.progress = replace(self.progress, best=loss)
+
+
+class _Clock:
+    """Seconds left, from the epochs that this process has done."""
+
+    def __init__(self, epochs: int, state: State) -> None:
+        self.epochs = epochs
+        self.first = state.epoch
+        self.began = time.monotonic()
+
+    def left(self, state: State, tick: Tick | None) -> float:
+        done = state.epoch + (tick.share if tick else 0.0)
+        spent = time.monotonic() - self.began
+        return spent / max(done - self.first, 1e-3) * (self.epochs - done)
