@@ -96,6 +96,15 @@ def create(root: Path, name: str, config: RunConfig) -> Run:
     return run
 
 
+def create_at(path: Path, config: RunConfig) -> Run:
+    """A new run at just this path, which must not be there or be empty. Raises RequestError and WorkError."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise RequestError(f"{path} exists and is not empty; choose another --out, or --resume it.")
+    run = Run(path)
+    write(run.config, to_json(config).encode())
+    return run
+
+
 def write(path: Path, data: bytes) -> None:
     """The file appears whole or not at all: written beside, flushed, given its mode, renamed.
 

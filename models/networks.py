@@ -8,6 +8,7 @@ Pictures are float N×C×H×W in [0, 1], points float N×D.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -81,13 +82,13 @@ class Classifier(nn.Module):
 
 def _mlp(*sizes: int) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+    for inputs, outputs in pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), nn.SiLU()]
     return nn.Sequential(*layers)
 
 
 class _PaperTrunk(nn.Module):
-    """5×5 convolutions of stride 2, 64-128-256, dense 2048; batch-norm and ReLU (Larsen et al. 2016, Table 1)."""
+    """5×5 convolutions of stride 2, 64-128-256, dense 2048, with batch-norm and ReLU (Larsen et al. 2016)."""
 
     def __init__(self, channels: int, height: int, width: int) -> None:
         super().__init__()
@@ -106,7 +107,7 @@ class _PaperTrunk(nn.Module):
 
 
 class _PaperDecoder(nn.Module):
-    """Dense 8·8·256, 5×5 transposed convolutions 256-128-32, 5×5 to the picture (Larsen et al. 2016, Table 1)."""
+    """Dense 8·8·256, 5×5 transposed convolutions 256-128-32, 5×5 to the picture (Larsen et al. 2016)."""
 
     def __init__(self, inputs: int, channels: int, height: int, width: int) -> None:
         super().__init__()

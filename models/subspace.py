@@ -64,6 +64,11 @@ def along_axes(statistics: SubspaceStatistics, coefficients: Sequence[float] | T
     return statistics.present_mean + (c * statistics.stds[:used]) @ statistics.axes[:used]
 
 
+def coordinate_stds(statistics: SubspaceStatistics) -> Tensor:
+    """Standard deviations of the present codes along the coordinates of W_i themselves, d_i."""
+    return (statistics.axes.square() * statistics.stds[:, None].square()).sum(0).sqrt()
+
+
 def typical_styles(w: Tensor, count: int) -> Tensor:
     """Codes of real pictures (rows of w, N×d) that are spread over the styles there are: k-means' medoids.
 

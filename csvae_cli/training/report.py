@@ -1,6 +1,5 @@
 """What is looked at now and then in a training: validation, the leak of z, statistics of W, a sheet."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor
 from csvae_cli import sheets
 from csvae_cli.config import RunConfig
 from csvae_cli.data.batches import Batches
+from csvae_cli.data.encoding import encode_split
 from csvae_cli.device import Compute
 from csvae_cli.runs import Statistics
 from models.kind import Codes, Kind
@@ -44,31 +44,6 @@ def look(model: Kind, train: Batches, valid: Batches, config: RunConfig, compute
         dict(zip(config.model.attributes, leak, strict=True)),
         statistics,
         _sheet(model, statistics, codes_valid, y_valid, config, compute),
-    )
-
-
-@torch.no_grad()
-def encode_split(
-    model: Kind, batches: Batches, count: int, compute: Compute, *, with_labels: bool
-) -> tuple[Codes, Tensor]:
-    """Codes and labels of the first `count` rows, given their labels or without."""
-    parts, labels = [], []
-    for index in torch.arange(min(count, len(batches)), device=batches.x.device).split(_CHUNK):
-        x, y = batches.rows(index)
-        with compute.autocast():
-            parts.append(model.encode(x, y if with_labels else None))
-        labels.append(y)
-    return join(parts), torch.cat(labels)
-
-
-def join(parts: Sequence[Codes]) -> Codes:
-    """One after the other."""
-    k = len(parts[0].w_mu)
-    return Codes(
-        torch.cat([part.z_mu for part in parts]),
-        torch.cat([part.z_log_var for part in parts]),
-        tuple(torch.cat([part.w_mu[i] for part in parts]) for i in range(k)),
-        tuple(torch.cat([part.w_log_var[i] for part in parts]) for i in range(k)),
     )
 
 

@@ -70,9 +70,8 @@ def train_run(
     batches = Batches(data.splits["train"], compute)
     valid = Batches(data.splits["valid"], compute)
     saver = _Saver(run, config, progress)
-    title = (
-        f"{config.model.kind} on {config.data.dataset}: {len(batches):,} examples, {compute.reason}; {run.path}"
-    )
+    examples = f"{len(batches):,} examples"
+    title = f"{config.model.kind} on {config.data.dataset}: {examples}, {compute.reason}; {run.path}"
     clock = _Clock(config.training.epochs, state)
     with output.TrainingDisplay(title, config.training.epochs) as display, polite_stop() as stop:
         for record in train(state, batches, config.training, compute, stop):

@@ -1,0 +1,83 @@
+"""The Typer app: commands registered, nothing heavy imported, every error said once."""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from csvae_cli import __version__, output
+from csvae_cli.commands.datasets import datasets
+from csvae_cli.commands.encode import encode
+from csvae_cli.commands.grid import grid
+from csvae_cli.commands.info import info
+from csvae_cli.commands.train import train
+from csvae_cli.commands.transfer import transfer
+from csvae_cli.errors import UserError
+
+app = typer.Typer(
+    name="csvae",
+    help="Learn the styles of an attribute from labelled pictures, and put any of them on any face.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+for command in (train, transfer, grid, encode, datasets, info):
+    app.command()(command)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        output.answer(f"csvae {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Learn the styles of an attribute from labelled pictures, and put any of them on any face."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0 done, 1 failed, 2 wrong request, 130, 143 stopped."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        result = typer.main.get_command(app).main(arguments, prog_name="csvae", standalone_mode=True)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(bool(stop.code))
+    except UserError as error:
+        if os.environ.get("CSVAE_DEBUG") == "1":
+            raise
+        output.say(f"csvae: {error}")
+        return error.exit_code
+    except KeyboardInterrupt:
+        output.say("csvae: stopped.")
+        return 130
+    except BrokenPipeError:
+        # Whoever reads our output has closed it; nothing more may be written, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if os.environ.get("CSVAE_DEBUG") == "1":
+            raise
+        output.say(
+            f"csvae: this is a bug in csvae, not your mistake: {type(error).__name__}: {error} "
+            "(CSVAE_DEBUG=1 shows where)."
+        )
+        return 1
+    return int(result or 0)
+
+
+def run() -> None:
+    """The `csvae` command."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(main())
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (the signature is the system's)
+    raise SystemExit(128 + number)

@@ -1,0 +1,75 @@
+"""csvae encode."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from csvae_cli.commands.options import (
+    RUNS,
+    Align,
+    AlignOption,
+    DataDir,
+    Device,
+    Force,
+    Inputs,
+    Json,
+    ModelRef,
+    Precision,
+    PrecisionOption,
+    Runs,
+)
+
+
+class SplitOption(StrEnum):
+    train = "train"
+    valid = "valid"
+    test = "test"
+
+
+def encode(
+    inputs: Inputs = [],  # noqa: B006 (Typer copies it)
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FILE", help="The table: .npz, .csv or .parquet.")
+    ] = Path("codes.npz"),
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", metavar="NAME", help="Encode a data set instead of pictures.")
+    ] = None,
+    split: Annotated[
+        SplitOption, typer.Option("--split", help="Which part of --dataset.")
+    ] = SplitOption.valid,
+    data_dir: DataDir = None,
+    align: AlignOption = Align.auto,
+    force: Force = False,
+    model: ModelRef = None,
+    runs: Runs = RUNS,
+    device: Device = "auto",
+    precision: PrecisionOption = Precision.auto,
+    as_json: Json = False,
+) -> None:
+    """Write mu and log sigma² of z and of every w, a row a picture.
+
+    Example: csvae encode faces/ --out codes.npz
+    """
+    from csvae_cli import output
+    from csvae_cli.device import resolve
+    from csvae_cli.editing import encoding
+    from csvae_cli.errors import WorkError
+
+    encoding.check(inputs, dataset, out, force=force)
+    compute = resolve(device, precision.value)
+    if dataset is not None:
+        result = encoding.encode_dataset(model, runs, compute, dataset, split.value, data_dir, out)
+    else:
+        result = encoding.encode_pictures(model, runs, compute, inputs, align.value, out)
+    for failure in result.failed:
+        output.say(f"csvae: {failure.reason}")
+        if as_json:
+            output.answer_json(failure.as_json())
+    if as_json:
+        output.answer_json({"output": str(out), "rows": result.rows})
+    else:
+        output.answer(str(out))
+    if result.failed:
+        raise WorkError(f"{len(result.failed)} of {result.rows + len(result.failed)} inputs failed.")

@@ -1,0 +1,62 @@
+"""csvae grid."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from csvae_cli.commands.options import (
+    RUNS,
+    Align,
+    AlignOption,
+    Attribute,
+    Device,
+    Force,
+    Inputs,
+    Json,
+    ModelRef,
+    Precision,
+    PrecisionOption,
+    Runs,
+)
+
+
+def grid(
+    inputs: Inputs = [],  # noqa: B006 (Typer copies it)
+    attr: Attribute = None,
+    size: Annotated[
+        str, typer.Option("--grid", metavar="RxC", help="Of one picture's plane of styles: rows and columns.")
+    ] = "5x7",
+    span: Annotated[
+        float, typer.Option("--span", min=0.01, max=10, help="Standard deviations that the plane reaches.")
+    ] = 2.0,
+    align: AlignOption = Align.auto,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="The PNG file. Default: ./grid-MODEL.png.")
+    ] = None,
+    force: Force = False,
+    model: ModelRef = None,
+    runs: Runs = RUNS,
+    device: Device = "auto",
+    precision: PrecisionOption = Precision.auto,
+    as_json: Json = False,
+) -> None:
+    """Draw one sheet: people down, styles across; of a single picture, the plane of its styles.
+
+    Without pictures it shows the faces that the training put aside. Example: csvae grid
+    """
+    from csvae_cli import output
+    from csvae_cli.device import resolve
+    from csvae_cli.editing import sheet
+    from csvae_cli.editing.styles import parse_grid
+    from csvae_cli.editing.transfer import Editor
+    from csvae_cli.runs import load
+
+    rows, columns = parse_grid(size)
+    loaded = load(model, runs)
+    target = sheet.target(loaded, out, force=force)
+    editor = Editor(loaded, resolve(device, precision.value), align.value)
+    sheet.write(editor, inputs, attr, (rows, columns), span, target)
+    output.answer_json({"output": str(target), "model": loaded.name}) if as_json else output.answer(
+        str(target)
+    )

@@ -1,0 +1,55 @@
+"""Options that several commands share."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Precision(StrEnum):
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+
+
+class Align(StrEnum):
+    auto = "auto"
+    none = "none"
+    celeba = "celeba"
+
+
+ModelRef = Annotated[
+    str | None,
+    typer.Option(
+        "--model", metavar="REF", help="A run directory, or weights in one. Default: the newest under --runs."
+    ),
+]
+Runs = Annotated[
+    Path, typer.Option("--runs", envvar="CSVAE_RUNS", metavar="DIR", help="Where run directories are.")
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", envvar="CSVAE_DATA", metavar="DIR", help="Where your copy of the data is."),
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
+PrecisionOption = Annotated[
+    Precision, typer.Option("--precision", help="bf16 where the processor has it, unless you say otherwise.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, one object a line.")]
+Inputs = Annotated[list[Path], typer.Argument(metavar="INPUTS…", help="Pictures, or folders of them.")]
+Attribute = Annotated[
+    str | None,
+    typer.Option("--attr", metavar="NAME", help="The attribute; needed where the model has several."),
+]
+AlignOption = Annotated[
+    Align,
+    typer.Option(
+        "--align",
+        help="What the inputs are: CelebA-aligned pictures of any size (celeba), faces that fill the central "
+        "square (none), or whichever their shape says (auto).",
+    ),
+]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
+
+RUNS = Path("runs")

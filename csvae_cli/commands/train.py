@@ -1,0 +1,100 @@
+"""csvae train."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from csvae_cli.commands.options import RUNS, DataDir, Device, Json, Precision, PrecisionOption, Runs
+
+if TYPE_CHECKING:
+    from csvae_cli.training.request import Request
+
+
+class Kind(StrEnum):
+    csvae = "csvae"
+    condvae_info = "condvae-info"
+    condvae = "condvae"
+    vae = "vae"
+
+
+class Network(StrEnum):
+    light = "light"
+    paper = "paper"
+
+
+def train(
+    run: Annotated[
+        Path | None, typer.Argument(metavar="[RUN]", help="With --resume: the run; by default the newest.")
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", metavar="NAME", help="What to train on: see csvae datasets.")
+    ] = None,
+    kind: Annotated[Kind | None, typer.Option("--kind", help="Which model. Default: csvae.")] = None,
+    preset: Annotated[
+        str | None, typer.Option("--preset", metavar="NAME", help="default or paper: all settings at once.")
+    ] = None,
+    network: Annotated[
+        Network | None,
+        typer.Option("--network", help="Pictures' network. Default: light (paper's preset: paper)."),
+    ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--keep", metavar="ATTR", help="Give ATTR a W of its own, so that edits leave it alone."
+        ),
+    ] = None,
+    w_dim: Annotated[int | None, typer.Option("--w-dim", min=1, help="Dimensions of each W.")] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option("--epochs", min=1, help="Passes over the data; with --resume, the new total."),
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", min=2)] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0)] = None,
+    device: Device = "auto",
+    precision: PrecisionOption = Precision.auto,
+    data_dir: DataDir = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="The run directory. Default: a new one in --runs."),
+    ] = None,
+    runs: Runs = RUNS,
+    init_from: Annotated[
+        str | None, typer.Option("--from", metavar="MODEL", help="Start from another run's weights.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a training was interrupted.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, print the settings, stop.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a model and leave it in a run directory.
+
+    Example: csvae train --dataset celeba-glasses --data-dir ~/celeba
+    """
+    from csvae_cli import output
+    from csvae_cli.training import request
+
+    chosen: Request = request.Request(
+        dataset=dataset,
+        kind=kind.value if kind else None,
+        preset=preset,
+        network=network.value if network else None,
+        keep=tuple(keep or ()),
+        w_dim=w_dim,
+        epochs=epochs,
+        batch_size=batch_size,
+        seed=seed,
+        device=device,
+        precision=precision.value,
+        data_dir=data_dir,
+        out=out,
+        runs=runs,
+        init_from=init_from,
+    )
+    if dry_run:
+        output.answer(request.plan(chosen).rstrip())
+        return
+    trained = request.resume(chosen, run) if resume else request.train(chosen, run)
+    output.answer_json(trained.summary()) if as_json else output.answer(str(trained.run.path))

@@ -1,0 +1,99 @@
+"""csvae transfer."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from csvae_cli.commands.options import (
+    RUNS,
+    Align,
+    AlignOption,
+    Attribute,
+    Device,
+    Force,
+    Inputs,
+    Json,
+    ModelRef,
+    Precision,
+    PrecisionOption,
+    Runs,
+)
+
+
+def transfer(
+    inputs: Inputs = [],  # noqa: B006 (Typer copies it)
+    attr: Attribute = None,
+    pc: Annotated[
+        list[int] | None,
+        typer.Option("--pc", metavar="N", min=1, help="Styles along principal component N; can be repeated."),
+    ] = None,
+    steps: Annotated[int, typer.Option("--steps", min=1, max=99, help="Pictures along each --pc.")] = 5,
+    span: Annotated[
+        float,
+        typer.Option("--span", min=0.01, max=10, help="Standard deviations that --pc and --grid reach."),
+    ] = 2.0,
+    grid: Annotated[
+        str | None, typer.Option("--grid", metavar="RxC", help="Styles over the plane of W, R×C of them.")
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="X,Y,…", help="The style at a point of W; write --at=-1,2.")
+    ] = None,
+    off: Annotated[bool, typer.Option("--off", help="Take the attribute away.")] = False,
+    own: Annotated[bool, typer.Option("--own", help="Keep the picture's own style.")] = False,
+    style_from: Annotated[
+        Path | None, typer.Option("--style-from", metavar="PICTURE", help="The style of another picture.")
+    ] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option("--pairs", metavar="FILE", help="A CSV with columns input,style_from: an edit a row."),
+    ] = None,
+    decoded: Annotated[
+        bool, typer.Option("--decoded", help="Write what the decoder draws, square, as PNG.")
+    ] = False,
+    align: AlignOption = Align.auto,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where INPUT-ATTR/ folders go.")] = Path(),
+    force: Force = False,
+    model: ModelRef = None,
+    runs: Runs = RUNS,
+    device: Device = "auto",
+    precision: PrecisionOption = Precision.auto,
+    as_json: Json = False,
+) -> None:
+    """Put a style of an attribute on pictures, and write each as a new file.
+
+    Example: csvae transfer face.jpg --attr glasses --pc 2
+    """
+    from csvae_cli import output
+    from csvae_cli.device import resolve
+    from csvae_cli.editing import requests
+    from csvae_cli.editing.styles import StyleRequest, parse_grid, parse_point
+    from csvae_cli.editing.transfer import Editor, Failed, run_jobs
+    from csvae_cli.errors import WorkError
+    from csvae_cli.runs import load
+
+    request = StyleRequest(
+        components=tuple(pc or ()),
+        steps=steps,
+        span=span,
+        grid=parse_grid(grid) if grid else None,
+        at=parse_point(at) if at else None,
+        off=off,
+        own=own,
+    )
+    requests.check(inputs, request, style_from, pairs)
+    loaded = load(model, runs)
+    attribute = requests.attribute_of(loaded, attr)
+    jobs = requests.jobs(loaded, attribute, inputs, request, style_from, pairs, out)
+    editor = Editor(loaded, resolve(device, precision.value), align.value)
+    failed = 0
+    for result in run_jobs(editor, attribute, jobs, decoded=decoded, force=force):
+        if as_json:
+            output.answer_json(result.as_json())
+        elif not isinstance(result, Failed):
+            output.answer(str(result.output))
+        if isinstance(result, Failed):
+            failed += 1
+            output.say(f"csvae: {result.reason}")
+    if failed:
+        raise WorkError(f"{failed} of {len(jobs)} inputs failed.")

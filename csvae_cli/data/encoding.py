@@ -1,0 +1,37 @@
+"""From batches to codes."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from csvae_cli.data.batches import Batches
+from csvae_cli.device import Compute
+from models.kind import Codes, Kind
+
+_CHUNK = 256
+
+
+@torch.no_grad()
+def encode_split(
+    model: Kind, batches: Batches, count: int, compute: Compute, *, with_labels: bool
+) -> tuple[Codes, Tensor]:
+    """Codes and labels of the first `count` rows; with_labels: whether the encoder is shown the labels."""
+    parts, labels = [], []
+    for index in torch.arange(min(count, len(batches)), device=batches.x.device).split(_CHUNK):
+        x, y = batches.rows(index)
+        with compute.autocast():
+            parts.append(model.encode(x, y if with_labels else None))
+        labels.append(y)
+    return join(parts), torch.cat(labels)
+
+
+def join(parts: Sequence[Codes]) -> Codes:
+    """Codes one after the other."""
+    k = len(parts[0].w_mu)
+    return Codes(
+        torch.cat([part.z_mu for part in parts]),
+        torch.cat([part.z_log_var for part in parts]),
+        tuple(torch.cat([part.w_mu[i] for part in parts]) for i in range(k)),
+        tuple(torch.cat([part.w_log_var[i] for part in parts]) for i in range(k)),
+    )

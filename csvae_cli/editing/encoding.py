@@ -1,0 +1,95 @@
+"""What `csvae encode` does: pictures or a data set to a table of codes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from csvae_cli import output, runs
+from csvae_cli.data.batches import Batches
+from csvae_cli.data.dataset import SplitName
+from csvae_cli.data.encoding import encode_split, join
+from csvae_cli.data.sources import open_source
+from csvae_cli.device import Compute
+from csvae_cli.editing import codes as tables
+from csvae_cli.editing.pictures import Align, find_inputs
+from csvae_cli.editing.transfer import Editor, Failed
+from csvae_cli.errors import RequestError, WorkError
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """How many rows were written, and what could not be read."""
+
+    rows: int
+    failed: tuple[Failed, ...]
+
+
+def check(inputs: Sequence[Path], dataset: str | None, out: Path, *, force: bool) -> None:
+    """Raises RequestError where options exclude each other, or the table cannot be written so."""
+    if (dataset is None) == (not inputs):
+        raise RequestError("Name pictures to encode, or a --dataset; one of the two.")
+    tables.check_suffix(out)
+    if out.exists() and not force:
+        raise RequestError(f"{out} exists; --force overwrites it.")
+
+
+def encode_pictures(
+    ref: str | None, root: Path, compute: Compute, inputs: Sequence[Path], align: Align, out: Path
+) -> Encoded:
+    """Rows in the order of the inputs. Raises WorkError where none can be read."""
+    model = runs.load(ref, root)
+    editor = Editor(model, compute, align)
+    sources = find_inputs(inputs)
+    files, parts, failed = [], [], []
+    with output.progress() as progress:
+        for number, source in enumerate(sources, start=1):
+            try:
+                _, codes = editor.encode(source)
+            except WorkError as error:
+                failed.append(Failed(source, str(error)))
+            else:
+                files.append(str(source))
+                parts.append(codes)
+            progress("encoding", number, len(sources))
+    if not parts:
+        raise WorkError(
+            failed[0].reason if len(failed) == 1 else f"None of {len(failed)} inputs can be read."
+        )
+    attributes = model.config.model.attributes
+    labels = np.full((len(files), len(attributes)), -1, dtype=np.int8)
+    tables.write(out, tables.arrays(files, labels, join(parts), attributes))
+    return Encoded(len(files), tuple(failed))
+
+
+def encode_dataset(
+    ref: str | None,
+    root: Path,
+    compute: Compute,
+    dataset: str,
+    split: SplitName,
+    data_dir: Path | None,
+    out: Path,
+) -> Encoded:
+    """A split of a data set with its labels, which the encoder is not shown. Raises RequestError."""
+    model = runs.load(ref, root)
+    source = open_source(dataset, data_dir)
+    source.locate()
+    with output.progress() as progress:
+        data = source.read((), progress)
+    part = data.splits[split]
+    kind = model.kind.to(compute.device)
+    batches = Batches(part, compute)
+    if tuple(batches.first(1)[0].shape[1:]) != model.config.model.shape:
+        raise RequestError(f"{dataset} has data of another shape than {model.name} was trained on.")
+    with torch.no_grad():
+        codes, _ = encode_split(kind, batches, len(batches), compute, with_labels=False)
+    attributes = model.config.model.attributes
+    labels = np.full((len(part), len(attributes)), -1, dtype=np.int8)
+    for column, name in enumerate(attributes):
+        if name in data.attributes:
+            labels[:, column] = part.labels[:, data.attributes.index(name)]
+    tables.write(out, tables.arrays(part.names, labels, codes, attributes))
+    return Encoded(len(part), ())

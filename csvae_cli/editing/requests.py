@@ -1,0 +1,83 @@
+"""From what a user asks of `transfer` and `grid` to jobs, all of it checked before the first picture."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from csvae_cli.editing.pictures import find_inputs, unique_stems
+from csvae_cli.editing.styles import StyleRequest, styles
+from csvae_cli.editing.transfer import Job
+from csvae_cli.errors import RequestError
+from csvae_cli.runs import Model
+
+
+def attribute_of(model: Model, name: str | None) -> int:
+    """The attribute to edit: the one named, or the only one. Raises RequestError."""
+    if name is not None:
+        return model.config.model.index(name)
+    if len(model.config.model.edited) > 1:
+        raise RequestError(
+            f"{model.name} knows {', '.join(model.config.model.edited)}; choose one with --attr."
+        )
+    return model.config.model.index(model.config.model.edited[0])
+
+
+def check(inputs: Sequence[Path], request: StyleRequest, style_from: Path | None, pairs: Path | None) -> None:
+    """Raises RequestError where options exclude each other or nothing is asked for."""
+    if pairs is not None and (inputs or style_from is not None):
+        raise RequestError("--pairs names its own pictures; leave out INPUTS and --style-from.")
+    if pairs is None and not inputs:
+        raise RequestError(
+            "Name at least one picture or folder, as in csvae transfer face.jpg --attr glasses."
+        )
+    if (pairs is not None or style_from is not None) and request != StyleRequest(
+        steps=request.steps, span=request.span
+    ):
+        raise RequestError(
+            "The style comes from a picture or from --pc, --grid, --at, --off, --own, not both."
+        )
+
+
+def jobs(
+    model: Model,
+    attribute: int,
+    inputs: Sequence[Path],
+    request: StyleRequest,
+    style_from: Path | None,
+    pairs: Path | None,
+    out: Path,
+) -> list[Job]:
+    """What is to be done. Raises RequestError where an input or style is not there."""
+    if pairs is not None:
+        edits: list[tuple[Path, Path | None]] = list(read_pairs(pairs))
+    else:
+        if style_from is not None and not style_from.is_file():
+            raise RequestError(f"--style-from {style_from} is not there.")
+        edits = [(source, style_from) for source in find_inputs(inputs)]
+    sources = list(dict.fromkeys(source for source, _ in edits))
+    name = model.config.model.attributes[attribute]
+    folders = {
+        source: out / f"{stem}-{name}" for source, stem in zip(sources, unique_stems(sources), strict=True)
+    }
+    chosen = tuple(styles(model, attribute, request))
+    return [Job(source, folders[source], chosen, other) for source, other in edits]
+
+
+def read_pairs(path: Path) -> list[tuple[Path, Path]]:
+    """Rows of a CSV with the columns input and style_from. Raises RequestError."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise RequestError(f"--pairs {path} cannot be read as a CSV.") from error
+    if not rows:
+        raise RequestError(
+            f"--pairs {path} has no rows; it needs a header input,style_from and a row an edit."
+        )
+    pairs = []
+    for number, row in enumerate(rows, start=2):
+        source, other = row.get("input"), row.get("style_from")
+        if not source or not other:
+            raise RequestError(f"--pairs {path}, line {number}: it needs the columns input and style_from.")
+        pairs.append((Path(source), Path(other)))
+    return pairs

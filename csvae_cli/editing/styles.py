@@ -1,0 +1,117 @@
+"""Which styles an edit asks for: names, and points of W."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from csvae_cli.errors import RequestError
+from csvae_cli.runs import Model
+from models.subspace import along_axes, coordinate_stds, grid
+
+
+@dataclass(frozen=True)
+class Style:
+    """name: as in file names; point: of W_i (d_i), None for the picture's own."""
+
+    name: str
+    point: Tensor | None
+
+
+@dataclass(frozen=True)
+class StyleRequest:
+    """What the user asked for of one attribute: any number of styles; none of it means the default style.
+
+    components: principal components, from 1; each gives `steps` pictures from −span to +span standard
+    deviations. grid: (rows, columns) over ±span. at: a point. off, own: without it; as it is.
+    """
+
+    components: tuple[int, ...] = ()
+    steps: int = 5
+    span: float = 2.0
+    grid: tuple[int, int] | None = None
+    at: tuple[float, ...] | None = None
+    off: bool = False
+    own: bool = False
+
+
+def styles(model: Model, attribute: int, request: StyleRequest) -> list[Style]:
+    """Raises RequestError where W_i has not what is asked for."""
+    name = model.config.model.attributes[attribute]
+    subspace = model.statistics.subspaces[attribute]
+    dim = len(subspace.stds)
+    found: list[Style] = []
+    for component in request.components:
+        if not 1 <= component <= dim:
+            raise RequestError(f"--pc {component}: the W of {name} has {dim} dimension{'s' * (dim > 1)}.")
+        for coefficient in _steps(request.steps, request.span):
+            coefficients = [0.0] * (component - 1) + [coefficient]
+            found.append(Style(f"pc{component}{coefficient:+.2f}", along_axes(subspace, coefficients)))
+    if request.grid is not None:
+        found += plane(model, attribute, *request.grid, request.span)
+    if request.at is not None:
+        if len(request.at) != dim:
+            raise RequestError(f"--at takes {dim} number{'s' * (dim > 1)} for {name}, not {len(request.at)}.")
+        found.append(Style("at" + _comma(request.at), torch.tensor(request.at)))
+    if request.off:
+        found.append(Style("off", model.kind.anchors(attribute)[0].cpu()))
+    if request.own:
+        found.append(Style("own", None))
+    return found or [default_style(model, attribute)]
+
+
+def default_style(model: Model, attribute: int) -> Style:
+    """The mean of the present codes."""
+    return Style("on", model.statistics.subspaces[attribute].present_mean)
+
+
+def plane(model: Model, attribute: int, rows: int, columns: int, span: float) -> list[Style]:
+    """rows×columns styles around the present mean, row by row, the first row on top.
+
+    Over W_i itself where it has 2 dimensions, over its first two principal components where it has more,
+    along its one dimension where it has one (columns only).
+    """
+    subspace = model.statistics.subspaces[attribute]
+    dim = len(subspace.stds)
+    if dim == 1:
+        offsets = _steps(columns, span)
+        points = subspace.present_mean + torch.tensor(offsets)[:, None] * subspace.stds.clamp(min=_NO_SPREAD)
+        return [Style("at" + _comma(point.tolist()), point) for point in points]
+    if dim == 2:
+        points = grid(subspace.present_mean, rows, columns, span * coordinate_stds(subspace))
+        return [Style("at" + _comma(point.tolist()), point) for point in points]
+    coefficients = grid(torch.zeros(2), rows, columns, span)
+    return [Style(f"pc1{c[0]:+.2f}pc2{c[1]:+.2f}", along_axes(subspace, c)) for c in coefficients]
+
+
+def parse_grid(text: str) -> tuple[int, int]:
+    """ "3x5" -> (3, 5): rows and columns. Raises RequestError."""
+    match = re.fullmatch(r"(\d{1,3})[x×](\d{1,3})", text.strip().lower())
+    if match is None or 0 in (int(match[1]), int(match[2])):
+        raise RequestError(f"--grid takes ROWSxCOLUMNS, as in 3x5, not “{text}”.")
+    return int(match[1]), int(match[2])
+
+
+def parse_point(text: str) -> tuple[float, ...]:
+    """ "1.5,-2" -> (1.5, -2.0). Raises RequestError."""
+    try:
+        point = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        point = ()
+    if not point or not all(-1e6 < value < 1e6 for value in point):
+        raise RequestError(f"--at takes numbers with commas between, as in 1.5,-2, not “{text}”.")
+    return point
+
+
+_NO_SPREAD = 0.25
+"""The step of a code that is a label (±1) and has no spread of its own."""
+
+
+def _steps(count: int, span: float) -> list[float]:
+    return torch.linspace(-span, span, count).tolist() if count > 1 else [span]
+
+
+def _comma(point: Sequence[float]) -> str:
+    return ",".join(f"{value:+.2f}" for value in point)

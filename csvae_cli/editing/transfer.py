@@ -1,0 +1,143 @@
+"""Edits of pictures: encode, change, decode, put back, write."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from csvae_cli import runs
+from csvae_cli.data.batches import to_pictures
+from csvae_cli.device import Compute
+from csvae_cli.editing.pictures import (
+    Align,
+    Photo,
+    crop,
+    encode_picture,
+    open_photo,
+    paste,
+    written_suffix,
+)
+from csvae_cli.editing.styles import Style
+from csvae_cli.errors import RequestError, UserError, WorkError
+from csvae_cli.runs import Model
+from models.kind import Codes
+
+
+@dataclass(frozen=True)
+class Job:
+    """One input and what becomes of it.
+
+    folder: where its pictures go; style_from: another picture whose style it takes, instead of `styles`.
+    """
+
+    source: Path
+    folder: Path
+    styles: tuple[Style, ...]
+    style_from: Path | None = None
+
+
+@dataclass(frozen=True)
+class Edited:
+    """A picture that was written."""
+
+    source: Path
+    output: Path
+    attribute: str
+    point: list[float]
+    style: str
+    style_from: Path | None
+
+    def as_json(self) -> dict[str, Any]:
+        """The line of `transfer --json`."""
+        line: dict[str, Any] = {
+            "input": str(self.source),
+            "output": str(self.output),
+            "attr": self.attribute,
+            "p": [round(value, 6) for value in self.point],
+            "style": self.style,
+        }
+        return line if self.style_from is None else {**line, "style_from": str(self.style_from)}
+
+
+@dataclass(frozen=True)
+class Failed:
+    """An input that gave nothing, and why."""
+
+    source: Path
+    reason: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {"input": str(self.source), "error": self.reason}
+
+
+class Editor:
+    """A loaded model on its device: pictures in, edited pictures out."""
+
+    def __init__(self, model: Model, compute: Compute, align: Align) -> None:
+        if len(model.config.model.shape) == 1:
+            raise RequestError(f"{model.name} is a model of points; pictures need a model of pictures.")
+        self.model = model
+        self.compute = compute
+        self.align: Align = align
+        self.kind = model.kind.to(compute.device)
+
+    @torch.no_grad()
+    def encode(self, path: Path) -> tuple[Photo, Codes]:
+        """A picture and its codes (rows of 1). Raises WorkError."""
+        photo = open_photo(path, self.align)
+        x = crop(photo, self.model.config.model.shape).to(self.compute.device)
+        with self.compute.autocast():
+            return photo, self.kind.encode(x)
+
+    @torch.no_grad()
+    def decode(self, codes: Codes, points: Mapping[int, Tensor]) -> Tensor:
+        """G_ij(x, p) with the other attributes as they are: float C×H×W on the CPU, not clamped."""
+        with self.compute.autocast():
+            x = self.kind.switch(codes, {i: p.to(self.compute.device) for i, p in points.items()})
+        return x[0].float().cpu()
+
+    def edit(
+        self, photo: Photo, codes: Codes, attribute: int, point: Tensor | None, *, decoded: bool
+    ) -> Image.Image:
+        """The photo in a style (None: its own); or, decoded, the model's own square picture of it."""
+        own = self.decode(codes, {})
+        changed = own if point is None else self.decode(codes, {attribute: point})
+        if not decoded:
+            return paste(photo, changed - own)
+        pixels = to_pictures(changed[None])[0].numpy()
+        return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+
+
+def run_jobs(
+    editor: Editor, attribute: int, jobs: list[Job], *, decoded: bool, force: bool
+) -> Iterator[Edited | Failed]:
+    """Every picture as it is written. One input that fails never stops the rest."""
+    name = editor.model.config.model.attributes[attribute]
+    for job in jobs:
+        try:
+            photo, codes = editor.encode(job.source)
+            styles = job.styles
+            if job.style_from is not None:
+                _, other = editor.encode(job.style_from)
+                styles = (Style(f"from-{job.style_from.stem}", other.w_mu[attribute][0].cpu()),)
+            suffix = ".png" if decoded else written_suffix(job.source)
+            targets = [job.folder / f"{style.name}{suffix}" for style in styles]
+            if not force:
+                _refuse_existing(targets)
+            for style, target in zip(styles, targets, strict=True):
+                image = editor.edit(photo, codes, attribute, style.point, decoded=decoded)
+                runs.write(target, encode_picture(image, suffix))
+                point = codes.w_mu[attribute][0] if style.point is None else style.point
+                yield Edited(job.source, target, name, point.tolist(), style.name, job.style_from)
+        except UserError as error:
+            yield Failed(job.source, str(error))
+
+
+def _refuse_existing(targets: list[Path]) -> None:
+    for target in targets:
+        if target.exists():
+            raise WorkError(f"{target} exists; --force overwrites it.")

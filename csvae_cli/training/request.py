@@ -1,0 +1,166 @@
+"""From what a user asks to a training: data first, then the configuration, then the run directory."""
+
+import shlex
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+from csvae_cli import config as configuration
+from csvae_cli import output, runs
+from csvae_cli.config import DataConfig, KindName, NetworkName, RunConfig
+from csvae_cli.data.dataset import Dataset
+from csvae_cli.data.sources import entry, open_source
+from csvae_cli.device import Compute, Precision, resolve
+from csvae_cli.errors import RequestError
+from csvae_cli.presets import Facts, preset
+from csvae_cli.training import checkpoint, session
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options of `csvae train`, None where the preset (or the run to be resumed) decides."""
+
+    dataset: str | None
+    kind: str | None
+    preset: str | None
+    network: str | None
+    keep: tuple[str, ...]
+    w_dim: int | None
+    epochs: int | None
+    batch_size: int | None
+    seed: int | None
+    device: str
+    precision: Precision
+    data_dir: Path | None
+    out: Path | None
+    runs: Path
+    init_from: str | None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training."""
+
+    run: runs.Run
+    config: RunConfig
+
+    def summary(self) -> dict[str, Any]:
+        """For --json: where it is, and the last line of its log."""
+        import json
+
+        last = json.loads(self.run.log.read_text().splitlines()[-1])
+        return {"run": str(self.run.path), "kind": self.config.model.kind, **last}
+
+
+def plan(request: Request) -> str:
+    """The config.json that a training would have, after all checks."""
+    config, _, _, _ = _prepare(request)
+    return configuration.to_json(config)
+
+
+def train(request: Request, run_path: Path | None) -> Trained:
+    """A training from the start. Raises RequestError and WorkError."""
+    if run_path is not None:
+        raise RequestError(f"{run_path} is a run to resume; say csvae train --resume {run_path}.")
+    config, data, compute, initial = _prepare(request)
+    state = session.fresh(config, compute, initial)
+    if request.out is None:
+        run = runs.create(request.runs, f"{config.data.dataset}-{config.model.kind}", config)
+    else:
+        run = runs.create_at(request.out, config)
+    session.train_run(run, config, data, compute, state, checkpoint.Progress(0, None))
+    return Trained(run, config)
+
+
+def resume(request: Request, run_path: Path | None) -> Trained:
+    """Go on with a training in its own directory. Raises RequestError and WorkError."""
+    _refuse_with_resume(request)
+    run = runs.find(str(run_path) if run_path else None, request.runs)
+    config = runs.read_config(run.config)
+    compute = resolve(request.device, request.precision)
+    if request.epochs is not None:
+        config = replace(config, training=replace(config.training, epochs=request.epochs))
+    data_dir = request.data_dir or (Path(config.data.data_dir) if config.data.data_dir else None)
+    data = _read(config.data.dataset, data_dir, config.model.keep)
+    state, progress = session.resume(run, config, data, compute)
+    if state.epoch >= config.training.epochs:
+        output.say(f"{run.path} is finished ({state.epoch} epochs); --epochs N trains it further.")
+        return Trained(run, config)
+    session.train_run(run, config, data, compute, state, progress)
+    return Trained(run, config)
+
+
+def _prepare(request: Request) -> tuple[RunConfig, Dataset, Compute, runs.Model | None]:
+    if request.dataset is None:
+        raise RequestError("Say what to train on with --dataset NAME; csvae datasets lists them.")
+    entry(request.dataset)
+    chosen_preset = preset(request.preset or "default")
+    compute = resolve(request.device, request.precision)
+    initial = runs.load(request.init_from, request.runs) if request.init_from else None
+    data = _read(request.dataset, request.data_dir, request.keep)
+    facts = Facts(_model_shape(data), data.attributes, request.keep)
+    kind = cast(KindName, request.kind or (initial.config.model.kind if initial else "csvae"))
+    model, training = chosen_preset(kind, _network(request, facts), facts)
+    if request.w_dim is not None:
+        model = replace(model, w_dim=request.w_dim)
+    given = {
+        name: getattr(request, name)
+        for name in ("epochs", "batch_size", "seed")
+        if getattr(request, name) is not None
+    }
+    config = RunConfig(
+        model=model,
+        training=replace(training, **given),
+        data=DataConfig(
+            request.dataset,
+            str(request.data_dir.resolve()) if request.data_dir else None,
+            data.fingerprint,
+        ),
+        preset=request.preset or "default",
+        init_from=request.init_from,
+        command=shlex.join(["csvae", *sys.argv[1:]]),
+        versions=runs.versions(),
+    )
+    return config, data, compute, initial
+
+
+def _read(dataset: str, data_dir: Path | None, keep: tuple[str, ...]) -> Dataset:
+    source = open_source(dataset, data_dir)
+    source.locate()
+    with output.progress() as progress:
+        return source.read(keep, progress)
+
+
+def _model_shape(data: Dataset) -> tuple[int, ...]:
+    """(C, H, W) of (H, W, C)."""
+    return data.shape if len(data.shape) == 1 else (data.shape[2], *data.shape[:2])
+
+
+def _network(request: Request, facts: Facts) -> NetworkName:
+    if len(facts.shape) == 1:
+        if request.network is not None:
+            raise RequestError(f"--network {request.network} is for pictures; {request.dataset} has points.")
+        return "points"
+    if request.network is not None:
+        return cast(NetworkName, request.network)
+    return "paper" if request.preset == "paper" else "light"
+
+
+def _refuse_with_resume(request: Request) -> None:
+    fixed = (
+        "dataset",
+        "kind",
+        "preset",
+        "network",
+        "keep",
+        "w_dim",
+        "batch_size",
+        "seed",
+        "out",
+        "init_from",
+    )
+    for name in fixed:
+        if getattr(request, name):
+            option = {"init_from": "from"}.get(name, name).replace("_", "-")
+            raise RequestError(f"--{option} cannot change with --resume; the run's own setting goes on.")
