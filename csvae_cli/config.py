@@ -27,6 +27,7 @@ class ModelConfig:
     prior: which label's prior sits at the origin (csvae only): "offset" absent, "printed" present.
     label_dropout: how often q(w|x, y) is trained without y_i (csvae only).
     reduction: whether loss terms are sums or means over dimensions.
+    adversary_sees: a sample of q(z|x), as in the paper, or its mean, as a probe would (csvae, condvae-info).
     """
 
     kind: KindName
@@ -39,6 +40,7 @@ class ModelConfig:
     prior: Literal["offset", "printed"] = "offset"
     label_dropout: float = 0.5
     reduction: Literal["sum", "mean"] = "sum"
+    adversary_sees: Literal["sample", "mean"] = "sample"
 
     def __post_init__(self) -> None:
         if (self.network == "points") != (len(self.shape) == 1):
@@ -75,6 +77,8 @@ class ModelConfig:
             "latent_dim": self.latent_dim,
             "reduction": self.reduction,
         }
+        if self.kind in ("csvae", "condvae-info"):
+            options["adversary_sees"] = self.adversary_sees
         if self.kind == "csvae":
             options |= {
                 "w_dims": (self.w_dim,) * len(self.attributes),
@@ -91,6 +95,8 @@ class TrainingConfig:
     weights: the factor of every loss term of the kind.
     learning_rate: Adam's at the start, of every group of parameters; schedule: how it falls. "multistep" is
     the paper's, milestones 3⁰ … 3⁶ epochs, gamma 0.1^(1/7).
+    adversary_steps: how many steps the adversary takes to one of the autoencoder; adversary_rate: its
+    learning rate as a multiple of the autoencoder's.
     flip: whether pictures are mirrored at random.
     report_every: epochs between sample sheets, probes and validation.
     """
@@ -100,12 +106,14 @@ class TrainingConfig:
     batch_size: int = 64
     learning_rate: float = 5e-4
     schedule: Schedule = "cosine"
+    adversary_steps: int = 1
+    adversary_rate: float = 1.0
     flip: bool = False
     seed: int = 0
     report_every: int = 10
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "report_every"):
+        for name in ("epochs", "batch_size", "report_every", "adversary_steps"):
             if getattr(self, name) < 1:
                 raise RequestError(f"--{name.replace('_', '-')} must be at least 1.")
         if not self.learning_rate > 0:

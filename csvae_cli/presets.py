@@ -47,19 +47,21 @@ def default(kind: KindName, network: NetworkName, facts: Facts) -> tuple[ModelCo
         model = ModelConfig(kind, network, facts.shape, facts.attributes, facts.keep, latent_dim=2)
         training = TrainingConfig(
             epochs=60,
-            weights=_weights(kind, neg_entropy=20.0),
+            weights=_weights(kind, neg_entropy=20.0, confusion=20.0),
             batch_size=128,
             learning_rate=2e-3,
             report_every=15,
         )
         return model, training
-    model = ModelConfig(kind, network, facts.shape, facts.attributes, facts.keep)
+    model = ModelConfig(kind, network, facts.shape, facts.attributes, facts.keep, adversary_sees="mean")
     training = TrainingConfig(
-        epochs=40,
-        weights=_weights(kind),
+        epochs=14,
+        weights=_weights(kind, recon=1.0, kl_w=0.2, neg_entropy=200.0),
         batch_size=64,
         learning_rate=1e-3,
+        adversary_steps=8,
         flip=True,
+        report_every=2,
     )
     return model, training
 

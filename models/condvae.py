@@ -9,10 +9,10 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from models import networks
-from models.kind import Codes, Kind, Reduction, gaussian, signed, unknown
+from models.adversary import Shown, read_and_compare, read_frozen
+from models.kind import Codes, Kind, Reduction, Sees, gaussian, signed, unknown
 from models.priors import kl_standard, known_cross_entropy, sample
 
 
@@ -63,7 +63,7 @@ class CondVAE(Kind):
 
     def terms(self, x: Tensor, y: Tensor, noise: torch.Generator | None) -> dict[str, Tensor]:
         """recon: (x̂ − x)²; kl_z: KL(q(z|x, y) || N(0, I)); label: the reader's cross-entropy."""
-        terms, _ = self._terms(x, y, noise)
+        terms, _, _ = self._terms(x, y, noise)
         return terms
 
     def anchors(self, attribute: int) -> tuple[Tensor, Tensor]:  # noqa: ARG002
@@ -74,7 +74,10 @@ class CondVAE(Kind):
         seen = torch.cat([features, label], dim=1) if self.encoder_sees_labels else features
         return gaussian(self.z_head(seen))
 
-    def _terms(self, x: Tensor, y: Tensor, noise: torch.Generator | None) -> tuple[dict[str, Tensor], Tensor]:
+    def _terms(
+        self, x: Tensor, y: Tensor, noise: torch.Generator | None
+    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """The terms, and mu and a sample of q(z|x)."""
         features = self.trunk(x)
         label = signed(y)
         mu, log_var = self._z(features, label)
@@ -85,7 +88,7 @@ class CondVAE(Kind):
             "kl_z": self.reduce(kl_standard(mu, log_var)),
             "label": known_cross_entropy(self.label_reader(features.detach()).float(), y),
         }
-        return terms, z
+        return terms, mu, z
 
 
 class CondVAEInfo(CondVAE):
@@ -106,25 +109,23 @@ class CondVAEInfo(CondVAE):
         network: networks.NetworkName = "light",
         latent_dim: int = 64,
         reduction: Reduction = "sum",
+        adversary_sees: Sees = "sample",
     ) -> None:
         super().__init__(
             shape=shape, labels=labels, network=network, latent_dim=latent_dim, reduction=reduction
         )
         self.adversary = networks.Adversary(latent_dim, labels)
+        self.adversary_sees = adversary_sees
 
     def groups(self) -> Mapping[str, list[nn.Parameter]]:
         return {**super().groups(), "adversary": list(self.adversary.parameters())}
 
     def terms(self, x: Tensor, y: Tensor, noise: torch.Generator | None) -> dict[str, Tensor]:
         """CondVAE's, and: adversary: L(r(z), y), to r; confusion: −L(r(z), y), to the encoder."""
-        terms, z = self._terms(x, y, noise)
-        terms["confusion"] = -known_cross_entropy(read_frozen(self.adversary, z), y)
-        terms["adversary"] = known_cross_entropy(self.adversary(z.detach()).float(), y)
-        return terms
+        terms, mu, z = self._terms(x, y, noise)
+        self.shown = Shown(mu if self.adversary_sees == "mean" else z, y)
+        terms["confusion"] = -known_cross_entropy(read_frozen(self.adversary, self.shown.z), y)
+        return {**terms, **self.adversary_terms()}
 
-
-def read_frozen(adversary: nn.Module, z: Tensor) -> Tensor:
-    """The adversary's logits, N×k, through which a gradient reaches z but not the adversary."""
-    frozen = {name: parameter.detach() for name, parameter in adversary.named_parameters()}
-    logits: Tensor = functional_call(adversary, frozen, (z,))
-    return logits.float()
+    def adversary_terms(self) -> dict[str, Tensor]:
+        return {"adversary": read_and_compare(self.adversary, self.shown)}

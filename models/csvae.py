@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from models import networks
-from models.condvae import read_frozen
-from models.kind import Codes, Kind, Reduction, gaussian, signed, unknown
-from models.priors import Orientation, kl_standard, known_cross_entropy, label_prior, sample
+from models.adversary import Shown, negative_entropy, read_and_compare, read_frozen
+from models.kind import Codes, Kind, Reduction, Sees, gaussian, signed, unknown
+from models.priors import Orientation, kl_standard, label_prior, sample
 
 
 class CSVAE(Kind):
@@ -37,6 +37,7 @@ class CSVAE(Kind):
         reduction: Reduction = "sum",
         prior: Orientation = "offset",
         label_dropout: float = 0.5,
+        adversary_sees: Sees = "sample",
     ) -> None:
         """w_dims: d_i of each W_i, 2 where not given; label_dropout: how often q₂ must do without y_i.
 
@@ -47,6 +48,7 @@ class CSVAE(Kind):
         self.w_dims = tuple(w_dims) or (2,) * labels
         self.prior = label_prior(prior)
         self.label_dropout = label_dropout
+        self.adversary_sees = adversary_sees
         self.trunk, features = networks.trunk(network, shape)
         self.z_head = networks.gaussian_head(features, 0, latent_dim)
         self.w_trunk, features = networks.trunk(network, shape, width=0.5)
@@ -85,13 +87,17 @@ class CSVAE(Kind):
             self.prior.kl(mu, log_var, w_i, y[:, i])
             for i, (mu, log_var, w_i) in enumerate(zip(codes.w_mu, codes.w_log_var, w, strict=True))
         ]
+        self.shown = Shown(codes.z_mu if self.adversary_sees == "mean" else z, y)
         return {
             "recon": self.squared_error(self.decode(z, w), x),
             "kl_z": self.reduce(kl_standard(codes.z_mu, codes.z_log_var)),
             "kl_w": self._per_dimension(torch.stack(kl_w, dim=1)),
-            "neg_entropy": negative_entropy(read_frozen(self.adversary, z)),
-            "adversary": known_cross_entropy(self.adversary(z.detach()).float(), y),
+            "neg_entropy": negative_entropy(read_frozen(self.adversary, self.shown.z)),
+            **self.adversary_terms(),
         }
+
+    def adversary_terms(self) -> dict[str, Tensor]:
+        return {"adversary": read_and_compare(self.adversary, self.shown)}
 
     def anchors(self, attribute: int) -> tuple[Tensor, Tensor]:
         ones = torch.ones(self.w_dims[attribute], device=self.w_head.weight.device)
@@ -109,10 +115,3 @@ class CSVAE(Kind):
         """KLs N×k, each already a sum over its W_i, by this model's reduction."""
         total = kl.sum(1).mean()
         return total if self.reduction == "sum" else total / sum(self.w_dims)
-
-
-def negative_entropy(logits: Tensor) -> Tensor:
-    """Σ q log q + (1 − q) log(1 − q) of k independent labels, summed over labels, mean over the batch."""
-    q = torch.sigmoid(logits)
-    log_q, log_not_q = torch.nn.functional.logsigmoid(logits), torch.nn.functional.logsigmoid(-logits)
-    return (q * log_q + (1 - q) * log_not_q).sum(1).mean()

@@ -14,8 +14,13 @@ import torch
 from torch import Tensor, nn
 
 Reduction = Literal["sum", "mean"]
+Sees = Literal["sample", "mean"]
+"""What of q(z|x) the adversary is shown: a sample, as in the paper, or μ_z, as a fresh probe would be."""
 Others = Literal["own", "absent"]
 """What an edit of attribute i puts into W_l, l ≠ i: the picture's own w_l, or (the paper) the absent mean."""
+
+ADVERSARY = "adversary"
+"""The name of the adversary's group of parameters, and of its term."""
 
 KINDS: dict[str, str] = {
     "csvae": "models.csvae:CSVAE",
@@ -76,6 +81,13 @@ class Kind(nn.Module, ABC):
     @abstractmethod
     def anchors(self, attribute: int) -> tuple[Tensor, Tensor]:
         """The points (d_i) of W_i that stand for "absent" and for "present"."""
+
+    def adversary_terms(self) -> dict[str, Tensor]:
+        """The adversary's term again, with its weights as they are now, on what `terms` last showed it.
+
+        For adversaries that take several steps in their turn; nothing for kinds without one.
+        """
+        return {}
 
     def switch(self, codes: Codes, points: Mapping[int, Tensor], others: Others = "own") -> Tensor:
         """G_ij(x, p): x of the codes' z with p in W_i for each attribute i of `points` (p: d_i or N×d_i)."""

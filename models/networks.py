@@ -57,9 +57,9 @@ class Adversary(nn.Module):
     that the encoder cannot hide from it by scale.
     """
 
-    def __init__(self, latent_dim: int, labels: int, hidden: int = 256) -> None:
+    def __init__(self, latent_dim: int, labels: int, hidden: int = 512) -> None:
         super().__init__()
-        self.scale = nn.BatchNorm1d(latent_dim, affine=False)
+        self.scale = nn.BatchNorm1d(latent_dim, eps=1e-8, affine=False)
         self.layers = nn.Sequential(_mlp(latent_dim, hidden, hidden), nn.Linear(hidden, labels))
 
     def forward(self, z: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from csvae_cli.config import TrainingConfig
 from csvae_cli.data.batches import Batches
 from csvae_cli.device import Compute
 from csvae_cli.errors import WorkError
-from models.kind import Kind
+from models.kind import ADVERSARY, Kind
 
 _CHECK_EVERY = 50
 """Steps between looks at the terms on an accelerator, where each look makes the host wait."""
@@ -97,12 +97,19 @@ def train(
                 sums[name] = sums.get(name, 0) + term.detach()
             if state.step % check_every == 0:
                 _to_host(sums, state.epoch)
-            for optimiser in optimisers.values():
-                optimiser.param_groups[0]["lr"] = rate
+            for group, optimiser in optimisers.items():
+                optimiser.param_groups[0]["lr"] = rate * (config.adversary_rate if group == ADVERSARY else 1)
                 optimiser.zero_grad()
             loss.backward()
             for optimiser in optimisers.values():
                 optimiser.step()
+            if ADVERSARY in optimisers:
+                for _ in range(config.adversary_steps - 1):
+                    optimisers[ADVERSARY].zero_grad()
+                    with compute.autocast():
+                        again = model.adversary_terms()
+                    (config.weights[ADVERSARY] * again[ADVERSARY]).backward()
+                    optimisers[ADVERSARY].step()
             state.step += 1
             if state.step % 10 == 0:
                 done = state.step - first

@@ -1,0 +1,35 @@
+# Everything works in ./.venv, which the first target makes. `make demo` and `make test` are the ones to know.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: setup demo test check soak clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("csvae needs Python 3.11 or newer, not " + sys.version.split()[0] + "; name one with make PYTHON=...") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(STAMP)
+
+# A model of drawn faces in about two minutes, then edits and a sheet of it.
+demo: setup
+	$(BIN)/python benchmarks/demo.py
+
+test: check
+	$(BIN)/python -m pytest
+
+# Style and types.
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Proofs that take minutes: trainings that must reach what the README says.
+soak: setup
+	$(BIN)/python benchmarks/figures.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info demo

@@ -1,0 +1,59 @@
+"""`make demo`: train on drawn faces for about two minutes, put glasses on a face, draw a sheet.
+
+Each step is a command that you could type; all that it makes lies in ./demo.
+"""
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+from csvae_cli.data.toy_faces import portrait
+
+FOLDER = Path("demo")
+CSVAE = str(Path(sys.executable).with_name("csvae"))
+
+
+def main() -> None:
+    """All steps; a failing one ends the demo with its exit code."""
+    FOLDER.mkdir(exist_ok=True)
+    os.environ["CSVAE_RUNS"] = str(FOLDER / "runs")
+    face, friend = FOLDER / "face.png", FOLDER / "friend.png"
+    Image.fromarray(portrait(3, glasses=False, facial_hair=False, size=512)).save(face)
+    Image.fromarray(portrait(5, glasses=True, facial_hair=False, size=512)).save(friend)
+
+    step("train", "--dataset", "toy-faces", "--epochs", "3")
+    step("transfer", str(face), "--attr", "glasses", "--pc", "1", "--out", str(FOLDER), "--force")
+    step("transfer", str(face), "--attr", "facial-hair", "--out", str(FOLDER), "--force")
+    step(
+        "transfer",
+        str(face),
+        "--attr",
+        "glasses",
+        "--style-from",
+        str(friend),
+        "--out",
+        str(FOLDER),
+        "--force",
+    )
+    step("grid", "--out", str(FOLDER / "people.png"), "--force")
+    step("grid", str(face), "--attr", "glasses", "--out", str(FOLDER / "styles.png"), "--force")
+    print(
+        f"\nLook at {FOLDER}/people.png (people down, styles across), {FOLDER}/styles.png (the plane of "
+        f"glasses), and the edited face in {FOLDER}/face-glasses/ and {FOLDER}/face-facial-hair/."
+    )
+
+
+def step(*arguments: str) -> None:
+    """Say the command, and run it."""
+    print(f"\n$ csvae {shlex.join(arguments)}", flush=True)
+    code = subprocess.run([CSVAE, *arguments], check=False).returncode
+    if code:
+        sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

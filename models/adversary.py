@@ -1,0 +1,36 @@
+"""The game between the encoder and an adversary that reads labels from z: who is moved by what."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from models.priors import known_cross_entropy
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the adversary was shown of a batch: z N×latent_dim (with its graph), and the labels y N×k."""
+
+    z: Tensor
+    y: Tensor
+
+
+def read_frozen(adversary: nn.Module, z: Tensor) -> Tensor:
+    """The adversary's logits, N×k, through which a gradient reaches z but not the adversary."""
+    frozen = {name: parameter.detach() for name, parameter in adversary.named_parameters()}
+    logits: Tensor = functional_call(adversary, frozen, (z,))
+    return logits.float()
+
+
+def read_and_compare(adversary: nn.Module, shown: Shown) -> Tensor:
+    """The adversary's cross-entropy, whose gradient reaches the adversary but not the encoder."""
+    return known_cross_entropy(adversary(shown.z.detach()).float(), shown.y)
+
+
+def negative_entropy(logits: Tensor) -> Tensor:
+    """Σ q log q + (1 − q) log(1 − q) of k independent labels, summed over labels, mean over the batch."""
+    q = torch.sigmoid(logits)
+    return (q * F.logsigmoid(logits) + (1 - q) * F.logsigmoid(-logits)).sum(1).mean()
