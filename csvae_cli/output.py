@@ -5,14 +5,15 @@ Rich is imported when something is drawn, not before: `--help` must not pay for 
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from csvae_cli.data.dataset import Progress
+Progress = Callable[[str, int, int], None]
+"""(what is being done, done, total): called now and then by whoever takes long."""
 
 
 def console(*, error: bool = True) -> "Console":
@@ -54,13 +55,18 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 
 @contextmanager
-def progress() -> Iterator["Progress"]:
+def progress() -> Iterator[Progress]:
     """A progress bar on stderr for what a source or a folder takes; silent where stderr is no terminal."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich import progress as bars
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TimeRemainingColumn(),
+    )
     target = console()
-    with Progress(*columns, console=target, transient=True, disable=not target.is_terminal) as bar:
+    with bars.Progress(*columns, console=target, transient=True, disable=not target.is_terminal) as bar:
         tasks: dict[str, Any] = {}
 
         def advance(description: str, done: int, total: int) -> None:

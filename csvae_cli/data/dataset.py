@@ -1,18 +1,18 @@
 """What every source gives: pictures (or points), labels and names, in three splits."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from csvae_cli.output import Progress
+
 SplitName = Literal["train", "valid", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "valid", "test")
 
 UNKNOWN = -1
-Progress = Callable[[str, int, int], None]
-"""(what is being done, done, total): called now and then while a source reads."""
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ from threading import Thread
 import numpy as np
 from numpy.typing import NDArray
 
-from csvae_cli.data.dataset import Progress
 from csvae_cli.errors import WorkError
+from csvae_cli.output import Progress
 
 Work = Callable[[int, int], NDArray[np.uint8]]
 """(start, stop) -> the rows from start to stop. It travels to other processes, so it must be picklable."""
@@ -231,11 +231,26 @@ def _write_by_workers(part: Path, rows: _Rows, chunk: int, report: Callable[[int
     # Spawned, not forked: this process may hold torch and threads, which a fork would not survive.
     with ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (part, rows)) as pool:
         try:
-            for future in as_completed([pool.submit(_write_in_worker, *span) for span in spans]):
+            with _ctrl_c_held():  # the first tasks start the workers
+                futures = [pool.submit(_write_in_worker, *span) for span in spans]
+            for future in as_completed(futures):
                 report(future.result())
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+@contextmanager
+def _ctrl_c_held() -> Iterator[None]:
+    """Ctrl-C waits until this ends, and for ever in processes started here: only the parent acts on it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _cores() -> int:
@@ -251,7 +266,7 @@ _job: tuple[Path, _Rows]
 def _start_worker(part: Path, rows: _Rows) -> None:
     global _job
     _job = part, rows
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends the work
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it could not be held
     Thread(target=_end_with_parent, daemon=True).start()
 
 

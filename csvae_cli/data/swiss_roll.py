@@ -7,8 +7,9 @@ from typing import Literal
 
 import numpy as np
 
-from csvae_cli.data.dataset import SPLITS, Dataset, Progress, Split, SplitName
+from csvae_cli.data.dataset import SPLITS, Dataset, Split, SplitName
 from csvae_cli.errors import RequestError
+from csvae_cli.output import Progress
 
 Cut = Literal["along", "across"]
 

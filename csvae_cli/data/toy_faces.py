@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from csvae_cli.data.dataset import SPLITS, Dataset, Progress, Split, SplitName
+from csvae_cli.data.dataset import SPLITS, Dataset, Split, SplitName
 from csvae_cli.data.prepared import prepared
 from csvae_cli.errors import RequestError, one_of
+from csvae_cli.output import Progress
 
 Plane = NDArray[Any]
 """float32, h×w×n or anything that broadcasts to it."""

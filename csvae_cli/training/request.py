@@ -99,7 +99,7 @@ def _prepare(request: Request) -> tuple[RunConfig, Dataset, Compute, runs.Model 
     compute = resolve(request.device, request.precision)
     initial = runs.load(request.init_from, request.runs) if request.init_from else None
     data = _read(request.dataset, request.data_dir, request.keep)
-    facts = Facts(_model_shape(data), data.attributes, request.keep)
+    facts = Facts(len(data.splits["train"]), _model_shape(data), data.attributes, request.keep)
     kind = cast(KindName, request.kind or (initial.config.model.kind if initial else "csvae"))
     model, training = chosen_preset(kind, _network(request, facts), facts)
     if request.w_dim is not None:

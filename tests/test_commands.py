@@ -1,0 +1,277 @@
+"""Whole commands, as a user types them, in a temporary directory."""
+
+import csv
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from csvae_cli.app import main
+from csvae_cli.data.toy_faces import portrait
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+
+def _files() -> list[str]:
+    return sorted(str(path) for path in Path().rglob("*") if path.is_file())
+
+
+def test_a_run_directory_holds_what_the_contract_says(trained: Path) -> None:
+    found = {path.relative_to(trained).as_posix() for path in trained.rglob("*") if path.is_file()}
+    folder = "checkpoint/epoch-0002"
+    assert found == {
+        "config.json",
+        "model.safetensors",
+        "best.safetensors",
+        "statistics.safetensors",
+        "log.jsonl",
+        "samples/epoch-0002.png",
+        "samples/sheet.png",
+        f"{folder}/weights.safetensors",
+        f"{folder}/moments.safetensors",
+        f"{folder}/random.safetensors",
+        f"{folder}/state.json",
+    }
+    lines = [json.loads(line) for line in (trained / "log.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2]
+    assert set(lines[-1]["leak"]) == {"glasses", "facial-hair"}
+    assert set(lines[0]["terms"]) == {"recon", "kl_z", "kl_w", "neg_entropy", "adversary"}
+    mode = (trained / "model.safetensors").stat().st_mode & 0o777
+    assert mode == 0o666 & ~_umask()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def test_transfer_along_a_component_names_files_by_style(
+    trained: Path, face: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["transfer", str(face), "--attr", "glasses", "--pc", "2", "--model", str(trained)])
+    assert code == 0
+    expected = [f"face-glasses/pc2{c:+.2f}.jpg" for c in (-2, -1, 0, 1, 2)]
+    assert capsys.readouterr().out.split() == expected
+    assert sorted(_files()) == sorted(expected)
+    for path in expected:
+        with Image.open(path) as picture:
+            assert picture.size == (200, 200)
+
+
+def test_an_existing_file_is_kept_unless_forced(
+    trained: Path, face: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["transfer", str(face), "--attr", "glasses", "--model", str(trained)]
+    assert main(command) == 0
+    edited = Path("face-glasses/on.jpg")
+    edited.write_bytes(b"mine")
+    assert main(command) == 1
+    assert edited.read_bytes() == b"mine"
+    assert "--force" in capsys.readouterr().err
+    assert main([*command, "--force"]) == 0
+    assert edited.read_bytes() != b"mine"
+
+
+def test_json_has_a_line_for_every_picture_and_every_failure(
+    trained: Path, face: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = face.with_name("broken.jpg")
+    broken.write_text("not a picture")
+    code = main(
+        [
+            *("transfer", str(broken), str(face), "--attr", "facial-hair", "--off", "--own"),
+            *("--decoded", "--json", "--model", str(trained)),
+        ]
+    )
+    output = capsys.readouterr()
+    lines = [json.loads(line) for line in output.out.splitlines()]
+    assert code == 1
+    assert "1 of 2 inputs failed" in output.err
+    assert set(lines[0]) == {"input", "error"}
+    assert str(broken) in lines[0]["error"]
+    assert [line["style"] for line in lines[1:]] == ["off", "own"]
+    for line in lines[1:]:
+        assert set(line) == {"input", "output", "attr", "p", "style"}
+        assert line["attr"] == "facial-hair"
+        assert line["p"] == [0, 0] or line["style"] == "own"
+        with Image.open(line["output"]) as picture:
+            assert (picture.format, picture.size) == ("PNG", (64, 64))
+
+
+def test_a_picture_is_edited_identically_alone_and_among_others(trained: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    for number in range(4):
+        Image.fromarray(portrait(number, glasses=False, facial_hair=False, size=90)).save(
+            folder / f"{number}.png"
+        )
+    common = ["--attr", "glasses", "--pc", "1", "--model", str(trained)]
+    assert main(["transfer", str(folder), *common, "--out", "all"]) == 0
+    assert main(["transfer", str(folder / "2.png"), *common, "--out", "alone"]) == 0
+    for alone in Path("alone").rglob("*.png"):
+        assert alone.read_bytes() == (Path("all") / alone.relative_to("alone")).read_bytes()
+
+
+def test_the_photo_outside_the_face_is_untouched(trained: Path, tmp_path: Path) -> None:
+    wide = Image.new("RGB", (300, 100), (200, 10, 10))
+    wide.paste(Image.fromarray(portrait(2, glasses=False, facial_hair=False, size=100)), (100, 0))
+    wide.save(tmp_path / "wide.png")
+    command = ["transfer", str(tmp_path / "wide.png"), "--attr", "glasses", "--at", "80,80"]
+    assert main([*command, "--model", str(trained)]) == 0
+    edited = _pixels("wide-glasses/at+80.00,+80.00.png")
+    original = np.asarray(wide).astype(int)
+    assert np.array_equal(edited[:, :100], original[:, :100])
+    assert np.array_equal(edited[:, 200:], original[:, 200:])
+    assert np.abs(edited - original).max() > 2
+
+
+def _pixels(path: str) -> "np.ndarray[tuple[int, ...], np.dtype[np.int64]]":
+    with Image.open(path) as picture:
+        return np.asarray(picture).astype(np.int64)
+
+
+def test_own_style_on_a_photo_changes_nothing(trained: Path, tmp_path: Path) -> None:
+    picture = Image.fromarray(portrait(2, glasses=True, facial_hair=False, size=120))
+    picture.save(tmp_path / "p.png")
+    assert (
+        main(["transfer", str(tmp_path / "p.png"), "--attr", "glasses", "--own", "--model", str(trained)])
+        == 0
+    )
+    assert np.array_equal(_pixels("p-glasses/own.png"), np.asarray(picture))
+
+
+def test_pairs_put_the_style_of_one_picture_on_another(
+    trained: Path, face: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wearers = []
+    for number in (5, 6):
+        path = tmp_path / f"wearer{number}.png"
+        Image.fromarray(portrait(number, glasses=True, facial_hair=False, size=64)).save(path)
+        wearers.append(path)
+    pairs = tmp_path / "pairs.csv"
+    with pairs.open("w", newline="") as file:
+        csv.writer(file).writerows([("input", "style_from"), *((face, wearer) for wearer in wearers)])
+    code = main(["transfer", "--pairs", str(pairs), "--attr", "glasses", "--json", "--model", str(trained)])
+    assert code == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["style_from"] for line in lines] == [str(wearer) for wearer in wearers]
+    assert [line["output"] for line in lines] == [f"face-glasses/from-wearer{n}.jpg" for n in (5, 6)]
+    codes = tmp_path / "w.npz"
+    assert main(["encode", *map(str, wearers), "--out", str(codes), "--model", str(trained)]) == 0
+    taken = np.load(codes)["w_glasses_mu"]
+    assert np.allclose([line["p"] for line in lines], taken, atol=1e-4)
+
+
+def test_encode_writes_rows_in_the_order_of_the_inputs(trained: Path, face: Path, tmp_path: Path) -> None:
+    other = tmp_path / "another.png"
+    Image.fromarray(portrait(8, glasses=True, facial_hair=True, size=64)).save(other)
+    assert main(["encode", str(face), str(other), "--out", "a.npz", "--model", str(trained)]) == 0
+    assert main(["encode", str(other), str(face), "--out", "b.npz", "--model", str(trained)]) == 0
+    a, b = np.load("a.npz"), np.load("b.npz")
+    assert a["files"].tolist() == [str(face), str(other)]
+    names = {"files", "labels", "attributes", "z_mu", "z_log_var"}
+    names |= {f"w_{name}_{part}" for name in ("glasses", "facial-hair") for part in ("mu", "log_var")}
+    assert set(a.files) == names
+    assert a["w_glasses_mu"].shape == (2, 2)
+    for name in names - {"attributes", "labels"}:
+        assert np.array_equal(a[name], b[name][::-1]), name
+
+
+def test_encode_of_a_data_set_has_its_labels_and_csv_and_parquet_agree(trained: Path, celeba: Path) -> None:
+    common = ["encode", "--dataset", "celeba-glasses-facial-hair", "--data-dir", str(celeba)]
+    for name in ("c.npz", "c.csv", "c.parquet"):
+        assert main([*common, "--split", "test", "--out", name, "--model", str(trained)]) == 0
+    arrays = np.load("c.npz")
+    numbers = [int(name[:6]) for name in arrays["files"]]
+    assert arrays["labels"].tolist() == [[int(n % 3 == 0), int(n % 3 == 1)] for n in numbers]
+    with Path("c.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["z_mu_3"]) for row in rows] == pytest.approx(arrays["z_mu"][:, 3].tolist(), rel=1e-5)
+    import pyarrow.parquet
+
+    table = pyarrow.parquet.read_table("c.parquet")
+    assert table["w_facial-hair_mu_1"].to_pylist() == pytest.approx(arrays["w_facial-hair_mu"][:, 1].tolist())
+
+
+def test_grid_draws_one_sheet_and_never_overwrites(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["grid", "--model", str(trained)]) == 0
+    assert main(["grid", "--model", str(trained)]) == 0
+    assert capsys.readouterr().out.split() == ["grid-run.png", "grid-run-2.png"]
+    with Image.open("grid-run.png") as sheet:
+        assert sheet.width > 12 * 64
+        assert sheet.height > 2 * 8 * 64
+
+
+def test_grid_of_one_picture_is_a_plane(trained: Path, face: Path) -> None:
+    command = ["grid", str(face), "--attr", "glasses", "--grid", "3x4", "--out", "plane.png"]
+    assert main([*command, "--model", str(trained)]) == 0
+    with Image.open("plane.png") as sheet:
+        assert 5 * 64 < sheet.width < 6 * 64 + 40
+        assert 3 * 64 < sheet.height < 4 * 64 + 40
+
+
+@pytest.mark.parametrize("kind", ["vae", "condvae", "condvae-info"])
+def test_every_kind_goes_through_every_command(kind: str, celeba: Path, face: Path) -> None:
+    command = ["train", "--dataset", "celeba-glasses", "--data-dir", str(celeba), "--kind", kind]
+    assert main([*command, "--epochs", "1", "--batch-size", "8"]) == 0
+    assert main(["transfer", str(face), "--pc", "1", "--grid", "1x3"]) == 0
+    assert main(["grid", "--out", "sheet.png"]) == 0
+    assert main(["encode", str(face)]) == 0
+    assert np.isneginf(np.load("codes.npz")["w_glasses_log_var"]).all()
+    assert main(["info"]) == 0
+
+
+def test_a_kept_attribute_has_a_w_but_is_not_edited(
+    celeba: Path, face: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", "--dataset", "celeba-glasses", "--data-dir", str(celeba), "--keep", "male"]
+    assert main([*command, "--epochs", "1", "--batch-size", "8", "--w-dim", "3"]) == 0
+    assert main(["transfer", str(face)]) == 0
+    capsys.readouterr()
+    assert main(["info", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["attributes"], found["keep"]) == (["glasses"], ["male"])
+    assert [len(found["subspaces"][name]["stds"]) for name in ("glasses", "male")] == [3, 3]
+
+
+def test_from_starts_at_another_models_weights(celeba: Path, trained: Path) -> None:
+    common = [
+        "train",
+        "--data-dir",
+        str(celeba),
+        "--epochs",
+        "1",
+        "--batch-size",
+        "8",
+        "--from",
+        str(trained),
+    ]
+    assert main([*common, "--dataset", "celeba-glasses-facial-hair", "--out", "again"]) == 0
+    config = json.loads(Path("again/config.json").read_text())
+    assert config["init_from"] == str(trained)
+    assert main([*common, "--dataset", "celeba-glasses", "--out", "other"]) == 2
+    assert not Path("other").exists()
+
+
+def test_dry_run_prints_the_settings_and_makes_nothing(
+    celeba: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", "--dataset", "celeba-glasses", "--data-dir", str(celeba), "--seed", "7", "--dry-run"]
+    assert main(command) == 0
+    assert json.loads(capsys.readouterr().out)["training"]["seed"] == 7
+    assert _files() == []
+
+
+def test_datasets_counts_what_is_there(celeba: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["datasets", str(celeba), "--json"]) == 0
+    lines = {line["dataset"]: line for line in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert lines["celeba-glasses"]["splits"]["train"]["glasses"] == 12
+    assert lines["toy-faces"]["ready"]

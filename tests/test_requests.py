@@ -1,0 +1,204 @@
+"""Wrong requests: a sentence, exit code 2 or 1, and nothing half-written."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from csvae_cli import runs
+from csvae_cli.app import main
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+
+def _refused(capsys: pytest.CaptureFixture[str], code: int, arguments: list[str], *words: str) -> None:
+    before = sorted(Path().rglob("*"))
+    assert main(arguments) == code
+    output = capsys.readouterr()
+    assert output.out == ""
+    for word in words:
+        assert word in output.err
+    assert "Traceback" not in output.err
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_an_unknown_data_set(capsys: pytest.CaptureFixture[str]) -> None:
+    _refused(capsys, 2, ["train", "--dataset", "celeba-glases"], "celeba-glasses")
+
+
+def test_no_data_set(capsys: pytest.CaptureFixture[str]) -> None:
+    _refused(capsys, 2, ["train"], "--dataset")
+
+
+def test_no_data_directory(capsys: pytest.CaptureFixture[str]) -> None:
+    _refused(capsys, 2, ["train", "--dataset", "celeba-glasses"], "--data-dir")
+
+
+def test_a_missing_data_directory(capsys: pytest.CaptureFixture[str]) -> None:
+    _refused(capsys, 2, ["train", "--dataset", "celeba-glasses", "--data-dir", "nowhere"], "nowhere")
+
+
+def test_a_broken_picture_in_the_data(
+    celeba: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "celeba"
+    shutil.copytree(celeba, copy)
+    (copy / "img_align_celeba" / "000003.jpg").write_text("this is text")
+    _refused(capsys, 1, ["train", "--dataset", "celeba-glasses", "--data-dir", str(copy)], "000003.jpg")
+
+
+def test_an_unknown_attribute_suggests_near_ones(
+    trained: Path, face: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _refused(
+        capsys,
+        2,
+        ["transfer", str(face), "--attr", "glases", "--model", str(trained)],
+        "did you mean glasses?",
+    )
+    _refused(capsys, 2, ["transfer", str(face), "--model", str(trained)], "--attr")
+
+
+def test_an_unknown_attribute_to_keep(celeba: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _refused(
+        capsys,
+        2,
+        ["train", "--dataset", "celeba-glasses", "--data-dir", str(celeba), "--keep", "mal"],
+        "male",
+    )
+
+
+def test_no_model_yet(face: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _refused(capsys, 2, ["transfer", str(face)], "csvae train")
+    _refused(capsys, 2, ["grid"], "csvae train")
+    _refused(capsys, 2, ["info"], "csvae train")
+
+
+def test_an_empty_folder_and_a_missing_file(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("empty").mkdir()
+    common = ["--attr", "glasses", "--model", str(trained)]
+    _refused(capsys, 2, ["transfer", "empty", *common], "empty")
+    _refused(capsys, 2, ["transfer", "nothing.jpg", *common], "nothing.jpg")
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\xff\xd8\xff\xe0 cut off"])
+def test_a_file_that_is_no_picture(content: bytes, trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("bad.jpg").write_bytes(content)
+    _refused(capsys, 1, ["transfer", "bad.jpg", "--attr", "glasses", "--model", str(trained)], "bad.jpg")
+    _refused(capsys, 1, ["encode", "bad.jpg", "--model", str(trained)], "bad.jpg")
+
+
+def test_a_truncated_picture(trained: Path, face: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("cut.jpg").write_bytes(face.read_bytes()[:3000])
+    _refused(capsys, 1, ["transfer", "cut.jpg", "--attr", "glasses", "--model", str(trained)], "cut.jpg")
+
+
+def test_styles_that_the_subspace_does_not_have(
+    trained: Path, face: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = ["transfer", str(face), "--attr", "glasses", "--model", str(trained)]
+    _refused(capsys, 2, [*common, "--pc", "3"], "2 dimensions")
+    _refused(capsys, 2, [*common, "--at", "1"], "2 numbers")
+    _refused(capsys, 2, [*common, "--at", "1,x"], "1,x")
+    _refused(capsys, 2, [*common, "--grid", "3"], "ROWSxCOLUMNS")
+    _refused(capsys, 2, [*common, "--style-from", str(face), "--off"], "not both")
+
+
+def test_pairs_that_cannot_be_read(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("pairs.csv").write_text("input,other\na.jpg,b.jpg\n")
+    common = ["--attr", "glasses", "--model", str(trained)]
+    _refused(capsys, 2, ["transfer", "--pairs", "pairs.csv", *common], "line 2")
+    _refused(capsys, 2, ["transfer", "--pairs", "missing.csv", *common], "missing.csv")
+
+
+def test_a_run_with_the_weights_of_another(
+    trained: Path, face: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(trained, "mixed")
+    config = json.loads(Path("mixed/config.json").read_text())
+    config["model"]["latent_dim"] = 7
+    Path("mixed/config.json").write_text(json.dumps(config))
+    _refused(capsys, 2, ["transfer", str(face), "--attr", "glasses", "--model", "mixed"], "another model")
+
+
+def test_damaged_and_missing_weights(trained: Path, face: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(trained, "damaged")
+    weights = Path("damaged/model.safetensors")
+    weights.write_bytes(weights.read_bytes()[:5000])
+    command = ["transfer", str(face), "--attr", "glasses", "--model", "damaged"]
+    _refused(capsys, 1, command, "damaged")
+    weights.unlink()
+    _refused(capsys, 2, command, "--resume")
+
+
+def test_a_config_with_unknown_keys_or_from_the_future(
+    trained: Path, face: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(trained, "odd")
+    path = Path("odd/config.json")
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, "surprise": 1}))
+    command = ["transfer", str(face), "--attr", "glasses", "--model", "odd"]
+    _refused(capsys, 2, command, "surprise")
+    path.write_text(json.dumps({**config, "format": 99}))
+    _refused(capsys, 2, command, "99")
+    path.write_text("{")
+    _refused(capsys, 2, command, "config.json")
+
+
+def test_a_run_that_is_there_is_not_overwritten(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (trained / "model.safetensors").read_bytes()
+    _refused(capsys, 2, ["train", "--dataset", "swiss-roll", "--out", str(trained)], "--out")
+    assert (trained / "model.safetensors").read_bytes() == before
+
+
+def test_options_that_resume_cannot_change(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _refused(capsys, 2, ["train", str(trained), "--resume", "--seed", "3"], "--seed")
+    _refused(capsys, 2, ["train", str(trained), "--dataset", "swiss-roll"], "--resume")
+
+
+def test_networks_that_do_not_fit(capsys: pytest.CaptureFixture[str]) -> None:
+    _refused(capsys, 2, ["train", "--dataset", "swiss-roll", "--network", "paper"], "points")
+
+
+def test_a_device_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    _refused(capsys, 2, ["train", "--dataset", "swiss-roll", "--device", "cuda:99"], "cuda:99")
+    _refused(capsys, 2, ["train", "--dataset", "swiss-roll", "--device", "tpu"], "tpu")
+
+
+def test_a_model_of_points_takes_no_pictures(face: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--dataset", "swiss-roll", "--epochs", "1", "--out", "roll"]) == 0
+    capsys.readouterr()
+    _refused(capsys, 2, ["transfer", str(face), "--model", "roll"], "points")
+    _refused(capsys, 2, ["grid", "--model", "roll"], "points")
+
+
+def test_a_term_that_is_not_finite_stops_training_and_keeps_the_last_good_weights(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["train", "--dataset", "swiss-roll", "--epochs", "1", "--out", "roll"]) == 0
+    run = runs.Run(Path("roll"))
+    good = run.model.read_bytes()
+    weights = run.checkpoints / "epoch-0001" / "weights.safetensors"
+    tensors = runs.read_tensors(weights)
+    tensors["decoder.1.bias"] = torch.full_like(tensors["decoder.1.bias"], torch.nan)
+    runs.write_tensors(weights, tensors)
+    capsys.readouterr()
+    assert main(["train", "roll", "--resume", "--epochs", "3"]) == 1
+    error = capsys.readouterr().err
+    assert "epoch 2" in error
+    assert "recon" in error
+    assert run.model.read_bytes() == good
+    assert not (run.checkpoints / "epoch-0002").exists()
+
+
+def test_a_picture_with_too_many_pixels(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("1", (20_000, 20_000)).save("huge.png")
+    _refused(capsys, 1, ["transfer", "huge.png", "--attr", "glasses", "--model", str(trained)], "huge.png")

@@ -1,0 +1,104 @@
+"""A training is never lost: stopped, killed or resumed, it ends where it would have ended."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from csvae_cli.app import main
+
+_EPOCHS = 6
+
+
+def _train(out: Path) -> list[str]:
+    return [sys.executable, "-m", "csvae_cli", "train", "--dataset", "swiss-roll", "--out", str(out)]
+
+
+def _wait_for(path: Path, process: "subprocess.Popen[str]") -> None:
+    for _ in range(600):
+        if path.exists() and path.read_text():
+            return
+        assert process.poll() is None, "the training ended before it was to be stopped"
+        time.sleep(0.05)
+    raise AssertionError(f"{path} never came")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("whole") / "run"
+    assert main(["train", "--dataset", "swiss-roll", "--epochs", str(_EPOCHS), "--out", str(out)]) == 0
+    return out
+
+
+def _same(run: Path, whole: Path) -> None:
+    for name in ("model.safetensors", "statistics.safetensors"):
+        assert (run / name).read_bytes() == (whole / name).read_bytes(), name
+    logs = []
+    for folder in (run, whole):
+        lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+        logs.append([{**line, "images_per_second": 0} for line in lines])
+    assert logs[0] == logs[1]
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopped_and_resumed_equals_uninterrupted(
+    sent: signal.Signals, code: int, tmp_path: Path, whole: Path
+) -> None:
+    out = tmp_path / "run"
+    process = subprocess.Popen(
+        [*_train(out), "--epochs", str(_EPOCHS)], stderr=subprocess.PIPE, text=True, stdout=subprocess.DEVNULL
+    )
+    _wait_for(out / "log.jsonl", process)
+    process.send_signal(sent)
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == code, error
+    assert f"csvae train --resume {out}" in error
+    assert main(["train", "--resume", str(out)]) == 0
+    _same(out, whole)
+
+
+def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path, whole: Path) -> None:
+    out = tmp_path / "run"
+    process = subprocess.Popen(
+        [*_train(out), "--epochs", str(_EPOCHS)],
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    _wait_for(out / "log.jsonl", process)
+    process.kill()
+    process.wait()
+    assert main(["train", str(out), "--resume"]) == 0
+    _same(out, whole)
+
+
+def test_a_checkpoint_without_its_state_does_not_count(tmp_path: Path, whole: Path) -> None:
+    out = tmp_path / "run"
+    assert main(["train", "--dataset", "swiss-roll", "--epochs", "2", "--out", str(out)]) == 0
+    broken = out / "checkpoint" / "epoch-0004"
+    broken.mkdir()
+    (broken / "weights.safetensors").write_bytes(b"half a file")
+    config = json.loads((out / "config.json").read_text())
+    assert config["training"]["epochs"] == 2
+    assert main(["train", str(out), "--resume", "--epochs", "3"]) == 0
+    assert (out / "checkpoint" / "epoch-0003" / "state.json").exists()
+    assert whole.exists()
+
+
+def test_two_checkpoints_are_kept(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert main(["train", "--dataset", "swiss-roll", "--epochs", "1", "--out", str(out)]) == 0
+    for epochs in ("2", "3"):
+        assert main(["train", str(out), "--resume", "--epochs", epochs]) == 0
+    assert sorted(path.name for path in (out / "checkpoint").iterdir()) == ["epoch-0002", "epoch-0003"]
+
+
+def test_a_finished_training_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    assert main(["train", "--dataset", "swiss-roll", "--epochs", "1", "--out", str(out)]) == 0
+    assert main(["train", str(out), "--resume"]) == 0
+    assert "finished" in capsys.readouterr().err
