@@ -11,6 +11,7 @@ faces, R² of every true style factor from each w and from z.
 import argparse
 import json
 import math
+import sys
 import time
 from pathlib import Path
 
@@ -98,7 +99,7 @@ def probes(
 
 
 def train_classifier(train: Batches, shape: tuple[int, ...], epochs: int, compute: Compute) -> Classifier:
-    """Reads the labels from real training pictures, sharp or blurred as a decoder blurs, mirrored at random."""
+    """Reads the labels from real training pictures, sharp or blurred as a decoder blurs, mirrored or not."""
     torch.manual_seed(1234)
     began = time.time()
     classifier = Classifier(shape, train.y.shape[1]).to(compute.device)
@@ -116,7 +117,7 @@ def train_classifier(train: Batches, shape: tuple[int, ...], epochs: int, comput
             known_cross_entropy(classifier(x), y).backward()
             optimiser.step()
             schedule.step()
-    print(f"classifier: {time.time() - began:.0f} s", flush=True, file=__import__("sys").stderr)
+    print(f"classifier: {time.time() - began:.0f} s", flush=True, file=sys.stderr)
     return classifier.eval()
 
 

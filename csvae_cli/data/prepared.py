@@ -6,6 +6,7 @@ renamed when it is complete. So any number of processes may prepare the same pic
 
 import errno
 import os
+import pickle
 import platform
 import signal
 import time
@@ -19,12 +20,16 @@ from math import prod
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from shutil import disk_usage
-from threading import Thread
+from threading import Thread, current_thread, main_thread
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from csvae_cli.errors import WorkError
+
+if TYPE_CHECKING:
+    from multiprocessing.queues import Queue
 from csvae_cli.output import Progress
 
 Work = Callable[[int, int], NDArray[np.uint8]]
@@ -229,7 +234,15 @@ def _write_by_workers(part: Path, rows: _Rows, chunk: int, report: Callable[[int
     spans = [(start, min(start + chunk, count)) for start in range(0, count, chunk)]
     workers = min(_cores(), len(spans))
     # Spawned, not forked: this process may hold torch and threads, which a fork would not survive.
-    with ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (part, rows)) as pool:
+    context = get_context("spawn")
+    # The job may be large (it may hold every name). It is sent to each worker once, and not as an argument:
+    # those are written before the next worker is started.
+    jobs = context.Queue()
+    job = pickle.dumps((part, rows))
+    for _ in range(workers):
+        jobs.put(job)
+    jobs.cancel_join_thread()
+    with ProcessPoolExecutor(workers, context, _start_worker, (jobs,)) as pool:
         try:
             with _ctrl_c_held():  # the first tasks start the workers
                 futures = [pool.submit(_write_in_worker, *span) for span in spans]
@@ -242,15 +255,20 @@ def _write_by_workers(part: Path, rows: _Rows, chunk: int, report: Callable[[int
 
 @contextmanager
 def _ctrl_c_held() -> Iterator[None]:
-    """Ctrl-C waits until this ends, and for ever in processes started here: only the parent acts on it."""
-    if not hasattr(signal, "pthread_sigmask"):
+    """Ctrl-C waits until the end of this, and is never seen by processes started in it."""
+    if current_thread() is not main_thread() or not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    pressed: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # what a new process takes over
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+        if pressed:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _cores() -> int:
@@ -260,13 +278,13 @@ def _cores() -> int:
 
 
 _job: tuple[Path, _Rows]
-"""Of a worker: sent to it once, because `work` may hold every name."""
+"""Of a worker."""
 
 
-def _start_worker(part: Path, rows: _Rows) -> None:
+def _start_worker(jobs: "Queue[bytes]") -> None:
     global _job
-    _job = part, rows
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it could not be held
+    _job = pickle.loads(jobs.get())
     Thread(target=_end_with_parent, daemon=True).start()
 
 
