@@ -116,7 +116,11 @@ class TrainingDisplay:
         self.records.append(record)
         for name, leak in record.get("leak", {}).items():
             self.leaks[name] = (leak, record["epoch"])
-        if self.live is None:
+        if self.live is not None:
+            rate, left = record["images_per_second"], _duration(seconds_left)
+            head = f"epoch {record['epoch']}/{self.epochs}  {_bar(1)}  {rate:,.0f} images/s  {left} left"
+            self.live.update(self._drawn(head))
+        else:
             terms = "  ".join(f"{name} {value:.4g}" for name, value in record["terms"].items())
             leaks = "".join(f"  leak {name} {value:.3f}" for name, value in record.get("leak", {}).items())
             say(

@@ -284,8 +284,8 @@ _job: tuple[Path, _Rows]
 def _start_worker(jobs: "Queue[bytes]") -> None:
     global _job
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it could not be held
-    _job = pickle.loads(jobs.get())
     Thread(target=_end_with_parent, daemon=True).start()
+    _job = pickle.loads(jobs.get())
 
 
 def _end_with_parent() -> None:
