@@ -51,7 +51,7 @@ class CSVAE(Kind):
         self.adversary_sees = adversary_sees
         self.trunk, features = networks.trunk(network, shape)
         self.z_head = networks.gaussian_head(features, 0, latent_dim)
-        self.w_trunk, features = networks.trunk(network, shape, width=0.5)
+        self.w_trunk, features = networks.trunk(network, shape)
         self.w_head = networks.gaussian_head(features, labels, sum(self.w_dims))
         self.decoder = networks.decoder(network, latent_dim + sum(self.w_dims), shape)
         self.adversary = networks.Adversary(latent_dim, labels)
