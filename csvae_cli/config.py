@@ -95,8 +95,8 @@ class TrainingConfig:
     weights: the factor of every loss term of the kind.
     learning_rate: Adam's at the start, of every group of parameters; schedule: how it falls. "multistep" is
     the paper's, milestones 3⁰ … 3⁶ epochs, gamma 0.1^(1/7).
-    adversary_steps: how many steps the adversary takes to one of the autoencoder; adversary_rate: its
-    learning rate as a multiple of the autoencoder's.
+    adversary_steps: how many steps the adversary takes to one of the autoencoder; adversary_rate: its own,
+    constant learning rate, so that it catches up as the autoencoder slows down; None: the autoencoder's.
     flip: whether pictures are mirrored at random.
     report_every: epochs between sample sheets, probes and validation.
     """
@@ -107,7 +107,7 @@ class TrainingConfig:
     learning_rate: float = 5e-4
     schedule: Schedule = "cosine"
     adversary_steps: int = 1
-    adversary_rate: float = 1.0
+    adversary_rate: float | None = None
     flip: bool = False
     seed: int = 0
     report_every: int = 10

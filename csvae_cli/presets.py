@@ -64,6 +64,7 @@ def default(kind: KindName, network: NetworkName, facts: Facts) -> tuple[ModelCo
         batch_size=64,
         learning_rate=1e-3,
         adversary_steps=8,
+        adversary_rate=1e-3,
         flip=True,
         report_every=4,
     )

@@ -98,7 +98,8 @@ def train(
             if state.step % check_every == 0:
                 _to_host(sums, state.epoch)
             for group, optimiser in optimisers.items():
-                optimiser.param_groups[0]["lr"] = rate * (config.adversary_rate if group == ADVERSARY else 1)
+                own = config.adversary_rate if group == ADVERSARY else None
+                optimiser.param_groups[0]["lr"] = rate if own is None else own
                 optimiser.zero_grad()
             loss.backward()
             for optimiser in optimisers.values():
