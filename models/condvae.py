@@ -55,7 +55,7 @@ class CondVAE(Kind):
         label = torch.where(y >= 0, signed(y), self.label_reader(features).float().sign())
         mu, log_var = self._z(features, label)
         w = tuple(label[:, [i]] for i in range(self.labels))
-        return Codes(mu, log_var, w, tuple(torch.full_like(v, -torch.inf) for v in w))
+        return Codes(self.at_rest(mu), log_var, w, tuple(torch.full_like(v, -torch.inf) for v in w))
 
     def decode(self, z: Tensor, w: Sequence[Tensor]) -> Tensor:
         x: Tensor = self.decoder(torch.cat([z, *w], dim=1))

@@ -67,7 +67,7 @@ class CSVAE(Kind):
         y = unknown(x, self.labels) if y is None else y
         z_mu, z_log_var = gaussian(self.z_head(self.trunk(x)))
         w_mu, w_log_var = gaussian(self.w_head(torch.cat([self.w_trunk(x), signed(y)], dim=1)))
-        return Codes(z_mu, z_log_var, self._split(w_mu), self._split(w_log_var))
+        return Codes(self.at_rest(z_mu), z_log_var, self._split(w_mu), self._split(w_log_var))
 
     def decode(self, z: Tensor, w: Sequence[Tensor]) -> Tensor:
         x: Tensor = self.decoder(torch.cat([z, *w], dim=1))

@@ -22,6 +22,8 @@ Others = Literal["own", "absent"]
 ADVERSARY = "adversary"
 """The name of the adversary's group of parameters, and of its term."""
 
+_ACTIVE = 0.1
+
 KINDS: dict[str, str] = {
     "csvae": "models.csvae:CSVAE",
     "condvae-info": "models.condvae:CondVAEInfo",
@@ -54,6 +56,7 @@ class Kind(nn.Module, ABC):
 
     owners: ClassVar[Mapping[str, str]]
     w_dims: tuple[int, ...]
+    active: Tensor
 
     def __init__(self, shape: Sequence[int], labels: int, latent_dim: int, reduction: Reduction) -> None:
         super().__init__()
@@ -61,6 +64,7 @@ class Kind(nn.Module, ABC):
         self.labels = labels
         self.latent_dim = latent_dim
         self.reduction = reduction
+        self.register_buffer("active", torch.ones(latent_dim))
 
     @abstractmethod
     def groups(self) -> Mapping[str, list[nn.Parameter]]:
@@ -102,8 +106,18 @@ class Kind(nn.Module, ABC):
                 w.append(self.anchors(attribute)[0].expand(count, -1))
         return self.decode(codes.z_mu, w)
 
-    def learn_classes(self, z_mu: Tensor, y: Tensor) -> None:
-        """Called with the codes and labels of training pictures before the weights are used for edits."""
+    def settle(self, z_mu: Tensor, y: Tensor) -> None:  # noqa: ARG002 (the labels are for kinds that need them)
+        """Called with all of z of training pictures (N×latent_dim) and their labels, before edits.
+
+        Dimensions of z that hardly vary (variance of μ_z below 0.1, the prior's being 1) are put to rest: the
+        decoder has seen little but noise there, and a label can hide in them from a reader that sees noise
+        too. "Active units" are Burda, Grosse and Salakhutdinov's (2016).
+        """
+        self.active.copy_((z_mu.var(0) >= _ACTIVE).float())
+
+    def at_rest(self, z_mu: Tensor) -> Tensor:
+        """z_mu with the dimensions at rest at 0; in training all of it."""
+        return z_mu if self.training else z_mu * self.active
 
     def reduce(self, per_dimension: Tensor) -> Tensor:
         """N×… values per dimension -> a scalar, by this model's reduction."""

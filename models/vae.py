@@ -41,6 +41,7 @@ class VAE(Kind):
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Codes:
         mu, log_var = gaussian(self.z_head(self.trunk(x)))
+        mu = self.at_rest(mu)
         own = self._nearer_class(mu)
         if y is not None:
             own = torch.where(y >= 0, 2.0 * y - 1.0, own)
@@ -75,7 +76,9 @@ class VAE(Kind):
             z = z + 0.5 * (target - own) * (present - absent)
         return self.decode(z, codes.w_mu)
 
-    def learn_classes(self, z_mu: Tensor, y: Tensor) -> None:
+    def settle(self, z_mu: Tensor, y: Tensor) -> None:
+        super().settle(z_mu, y)
+        z_mu = z_mu * self.active
         for attribute in range(self.labels):
             for label in (0, 1):
                 rows = z_mu[y[:, attribute] == label]

@@ -58,7 +58,7 @@ def codes(count, dim, seed=0):
     return mu, log_var, sample(mu, log_var, generator)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(means, log_vars)
 def test_kl_to_the_standard_normal_is_that_of_torch(mu, log_var):
     q = Normal(number(mu), number(log_var).mul(0.5).exp())
@@ -66,7 +66,7 @@ def test_kl_to_the_standard_normal_is_that_of_torch(mu, log_var):
     torch.testing.assert_close(kl_standard(number(mu), number(log_var)), expected)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(means, log_vars, means, stds)
 def test_kl_between_gaussians_is_that_of_torch(mu, log_var, mean, std):
     q = Normal(number(mu), number(log_var).mul(0.5).exp())
@@ -76,7 +76,7 @@ def test_kl_between_gaussians_is_that_of_torch(mu, log_var, mean, std):
     )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(means, means, stds)
 def test_the_log_density_is_that_of_torch(w, mean, std):
     expected = Normal(number(mean), number(std)).log_prob(number(w))
@@ -84,11 +84,11 @@ def test_the_log_density_is_that_of_torch(w, mean, std):
 
 
 def test_a_sample_has_the_mean_and_the_variance_it_was_asked_for():
-    mu, log_var = torch.tensor([1.0, -2.0]).expand(50_000, 2), torch.tensor([-3.0, 1.0]).expand(50_000, 2)
+    mu, log_var = torch.tensor([1.0, -2.0]).expand(20_000, 2), torch.tensor([-3.0, 1.0]).expand(20_000, 2)
     drawn = sample(mu, log_var, torch.Generator().manual_seed(0))
     std = (log_var[0] / 2).exp()
-    assert ((drawn.mean(0) - mu[0]).abs() < 5 * std / math.sqrt(50_000)).all()
-    torch.testing.assert_close(drawn.std(0), std, rtol=0.02, atol=0)
+    assert ((drawn.mean(0) - mu[0]).abs() < 5 * std / math.sqrt(20_000)).all()
+    torch.testing.assert_close(drawn.std(0), std, rtol=0.03, atol=0)
 
 
 def test_a_sample_sends_gradients_to_mean_and_variance():
@@ -125,7 +125,7 @@ def test_log_prob_is_the_labels_own_gaussian_and_the_even_mixture_where_it_is_un
 
 @orientations
 def test_the_density_of_an_unknown_label_integrates_to_one(orientation):
-    w = torch.linspace(-10, 15, 100_001, dtype=torch.float64)
+    w = torch.linspace(-10, 15, 20_001, dtype=torch.float64)
     density = label_prior(orientation).log_prob(w[:, None], torch.full((len(w),), -1)).exp()
     assert float(torch.trapezoid(density, w)) == pytest.approx(1, abs=1e-6)
 
@@ -144,19 +144,19 @@ def test_kl_of_known_labels_is_the_closed_form_of_torch(orientation, dim):
 @orientations
 @pytest.mark.parametrize(("mu", "std"), [(0.05, 0.12), (1.0, 0.5), (2.5, 0.8), (0.4, 1.5)])
 def test_kl_of_unknown_labels_is_right_on_average(orientation, mu, std):
-    w = torch.linspace(mu - 10 * std, mu + 10 * std, 200_001, dtype=torch.float64)
+    w = torch.linspace(mu - 10 * std, mu + 10 * std, 20_001, dtype=torch.float64)
     q = Normal(number(mu), number(std))
     gap = q.log_prob(w) - mixture(orientation, 1).log_prob(w[:, None])
     expected = float(torch.trapezoid(q.log_prob(w).exp() * gap, w))
 
-    count = 100_000
+    count = 30_000
     mus = torch.full((count, 1), mu, dtype=torch.float64)
     log_vars = torch.full((count, 1), 2 * math.log(std), dtype=torch.float64)
     drawn = sample(mus, log_vars, torch.Generator().manual_seed(1))
     estimates = label_prior(orientation).kl(mus, log_vars, drawn, torch.full((count,), -1))
     error = float(estimates.std()) / math.sqrt(count)
     assert float(estimates.mean()) == pytest.approx(expected, abs=5 * error)
-    assert error < 0.02
+    assert error < 0.03
 
 
 @orientations

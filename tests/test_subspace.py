@@ -111,7 +111,7 @@ def test_a_single_row_or_column_lies_at_the_centre(rows, columns, expected):
     assert grid(torch.tensor([3.0, 5.0]), rows, columns, 2.0).tolist() == expected
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(st.integers(1, 9), st.integers(1, 9), st.floats(0.1, 5), st.floats(-5, 5))
 def test_the_grid_is_centred_and_ordered_at_any_size(rows, columns, half_width, centre):
     centre = torch.tensor([centre, -centre])
@@ -134,7 +134,7 @@ def test_a_description_has_the_means_of_both_classes_and_leaves_unknown_labels_o
     assert sorted(found.typical.tolist()) == [[1, 2], [3, 6]]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(
     st.integers(1, 8).flatmap(
         lambda dim: st.integers(2, 12).flatmap(
@@ -148,10 +148,9 @@ def test_the_spread_along_coordinates_is_that_of_the_columns(w):
 
 
 def clusters(dim):
-    """Three styles: 8, 30 and 15 codes, in that order, at corners far from each other."""
+    """Three styles: 8, 30 and 15 codes, in that order, far from each other in every coordinate."""
     generator = torch.Generator().manual_seed(dim)
-    centres = torch.zeros(3, dim)
-    centres[1, 0], centres[2, -1] = 20.0, -20.0
+    centres = torch.stack([torch.zeros(dim), torch.full((dim,), 20.0), torch.full((dim,), -20.0)])
     sizes = torch.tensor([8, 30, 15])
     member = torch.arange(3).repeat_interleave(sizes)
     return centres[member] + 0.3 * torch.randn(len(member), dim, generator=generator), member
@@ -173,8 +172,8 @@ def test_a_typical_style_lies_in_the_middle_of_its_cluster(dim):
     middles = torch.stack([w[member == m].mean(0) for m in (1, 2, 0)])
     nearest = torch.stack([w[(w - middle).square().sum(1).argmin()] for middle in middles])
     reach = (nearest - middles).norm(dim=1)
-    # Nearest after scaling, so not always the very nearest before it.
-    assert ((typical_styles(w, 3) - middles).norm(dim=1) <= 2 * reach + 0.1).all()
+    # Nearest after scaling, which may differ a little from the very nearest.
+    assert ((typical_styles(w, 3) - middles).norm(dim=1) <= 1.1 * reach).all()
 
 
 def test_a_coordinate_with_large_numbers_does_not_drown_the_others():

@@ -1,6 +1,6 @@
 """What is looked at now and then in a training: validation, the leak of z, statistics of W, a sheet."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from PIL import Image
@@ -33,8 +33,10 @@ class Report:
 def look(model: Kind, train: Batches, valid: Batches, config: RunConfig, compute: Compute) -> Report:
     """All of it, from at most 6,000 training and 2,000 validation pictures. Leaves the model in eval mode."""
     model.eval()
+    model.active.fill_(1)
     codes, y = encode_split(model, train, _TRAIN_CODES, compute, with_labels=True)
-    model.learn_classes(codes.z_mu, y)
+    model.settle(codes.z_mu, y)
+    codes = replace(codes, z_mu=model.at_rest(codes.z_mu))
     codes_valid, y_valid = encode_split(model, valid, _VALID_CODES, compute, with_labels=False)
     probe = fit_probe(codes.z_mu, y, seed=config.training.seed)
     leak = balanced_accuracy(probe.logits(codes_valid.z_mu), y_valid)
