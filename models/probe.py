@@ -10,6 +10,10 @@ import torch
 from torch import Tensor, nn
 
 
+_PATIENCE = 15
+"""Epochs without a better held-back loss after which fitting ends."""
+
+
 @dataclass(frozen=True)
 class Probe:
     """A fitted probe: `logits(codes)` gives N×k."""
@@ -48,6 +52,7 @@ def fit_probe(codes: Tensor, y: Tensor, *, seed: int, hidden: int = 128, epochs:
         optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=1e-2)
         y_used, y_held = y[used], y[held]
         weight = _balance(y_used)
+        patience = _PATIENCE
         for _ in range(epochs):
             network.train()
             for rows in torch.randperm(len(used)).to(codes.device).split(256):
@@ -59,6 +64,10 @@ def fit_probe(codes: Tensor, y: Tensor, *, seed: int, hidden: int = 128, epochs:
                 loss = float(_weighted(network(x[held]), y_held, weight))
             if loss < best:
                 best, best_state = loss, {k: v.clone() for k, v in network.state_dict().items()}
+                patience = _PATIENCE
+            patience -= 1
+            if patience == 0:
+                break
         network.load_state_dict(best_state)
         network.eval()
     return Probe(mean, std, network)

@@ -1,6 +1,10 @@
 """Small real things that several tests use: a CelebA of drawn faces, and a model trained on it."""
 
+import os
 from pathlib import Path
+
+# One thread each: the models here are tiny, and many threads on busy cores wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from PIL import Image

@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,12 +21,22 @@ def _train(out: Path) -> list[str]:
 
 
 def _wait_for(path: Path, process: "subprocess.Popen[str]") -> None:
-    for _ in range(600):
+    for _ in range(4000):
         if path.exists() and path.read_text():
             return
         assert process.poll() is None, "the training ended before it was to be stopped"
         time.sleep(0.05)
     raise AssertionError(f"{path} never came")
+
+
+@contextmanager
+def _ended(process: "subprocess.Popen[str]") -> Iterator[None]:
+    """Whatever happens inside, the process is killed (SIGKILL) after it, if it is still there."""
+    try:
+        yield
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +64,10 @@ def test_stopped_and_resumed_equals_uninterrupted(
     process = subprocess.Popen(
         [*_train(out), "--epochs", str(_EPOCHS)], stderr=subprocess.PIPE, text=True, stdout=subprocess.DEVNULL
     )
-    _wait_for(out / "log.jsonl", process)
-    process.send_signal(sent)
-    _, error = process.communicate(timeout=120)
+    with _ended(process):
+        _wait_for(out / "log.jsonl", process)
+        process.send_signal(sent)
+        _, error = process.communicate(timeout=120)
     assert process.returncode == code, error
     assert f"csvae train --resume {out}" in error
     assert main(["train", "--resume", str(out)]) == 0
@@ -69,9 +82,8 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path, whole: Path) ->
         stdout=subprocess.DEVNULL,
         text=True,
     )
-    _wait_for(out / "log.jsonl", process)
-    process.kill()
-    process.wait()
+    with _ended(process):
+        _wait_for(out / "log.jsonl", process)
     assert main(["train", str(out), "--resume"]) == 0
     _same(out, whole)
 

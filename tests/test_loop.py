@@ -1,0 +1,356 @@
+"""The training loop: what it feeds, how far it steps, when it stops, and what it says."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from csvae_cli.config import TrainingConfig
+from csvae_cli.data.batches import Batches
+from csvae_cli.data.dataset import Split
+from csvae_cli.device import Compute
+from csvae_cli.errors import WorkError
+from csvae_cli.training.loop import Epoch, Tick, learning_rate, start, train
+from models.kind import Codes, Kind, build
+
+CPU = Compute(torch.device("cpu"), "fp32", "for tests")
+WEIGHTS = {"recon": 1.0, "kl_z": 0.2, "kl_w": 1.0, "neg_entropy": 10.0, "adversary": 1.0}
+
+
+class Scales(Kind):
+    """A kind that can be followed by hand: two lone numbers for parameters, and it remembers what it saw.
+
+    Its terms are the numbers themselves (a gradient of 1, so that each of Adam's steps is its rate) and the
+    mean of what it was given.
+    """
+
+    owners = {"slope": "autoencoder", "data": "autoencoder", "adversary": "adversary"}  # noqa: RUF012
+    w_dims = (1,)
+
+    def __init__(self):
+        super().__init__((1,), labels=1, latent_dim=1, reduction="sum")
+        self.slope = torch.nn.Parameter(torch.zeros(()))
+        self.reader = torch.nn.Parameter(torch.zeros(()))
+        self.seen = []
+
+    def groups(self):
+        return {"autoencoder": [self.slope], "adversary": [self.reader]}
+
+    def terms(self, x, y, noise):  # noqa: ARG002
+        self.seen.append(x.clone())
+        return {"slope": self.slope.clone(), "data": x.mean() + 0 * self.slope, **self.adversary_terms()}
+
+    def adversary_terms(self):
+        return {"adversary": self.reader.clone()}
+
+    def encode(self, x, y=None):  # noqa: ARG002
+        return Codes(x, x, (x,), (x,))
+
+    def decode(self, z, w):  # noqa: ARG002
+        return z
+
+    def anchors(self, attribute):  # noqa: ARG002
+        return torch.zeros(1), torch.ones(1)
+
+
+def config(**changed):
+    options = {"epochs": 2, "weights": WEIGHTS, "batch_size": 4, "learning_rate": 0.01, "seed": 5}
+    return TrainingConfig(**{**options, "schedule": "constant", **changed})
+
+
+def following(**changed):
+    return config(weights={"slope": 1.0, "data": 1.0, "adversary": 1.0}, **changed)
+
+
+def batches_of(x, labels=None):
+    labels = np.zeros((len(x), 1), np.int8) if labels is None else labels
+    return Batches(Split(x, labels, tuple(map(str, range(len(x))))), CPU)
+
+
+def numbered(count):
+    return batches_of(np.arange(count, dtype=np.float32)[:, None])
+
+
+def points(count=22):
+    generator = np.random.default_rng(0)
+    labels = generator.integers(-1, 2, (count, 1)).astype(np.int8)
+    return batches_of(generator.normal(size=(count, 3)).astype(np.float32), labels)
+
+
+def never():
+    return False
+
+
+def after(steps):
+    """A stop() that is true once that many steps are done."""
+    asked = iter(range(10**9))
+    return lambda: next(asked) >= steps
+
+
+def small(training, seed=0):
+    torch.manual_seed(seed)
+    model = build("csvae", shape=(3,), labels=1, network="points", latent_dim=2)
+    return start(model, training, CPU)
+
+
+def weights_of(state):
+    return {name: parameter.detach().clone() for name, parameter in state.model.named_parameters()}
+
+
+def run(state, batches, training, stop=never):
+    return [record for record in train(state, batches, training, CPU, stop) if isinstance(record, Epoch)]
+
+
+def seen(batches, training, model=None):
+    """What a model is fed, an epoch an item, and the records of it."""
+    model = model or Scales()
+    records = run(start(model, training, CPU), batches, training)
+    steps = len(model.seen) // training.epochs
+    return [torch.cat(model.seen[i : i + steps]) for i in range(0, len(model.seen), steps)], records
+
+
+@pytest.mark.parametrize("epoch", [0, 0.5, 10, 99.9])
+def test_a_constant_rate_stays(epoch):
+    assert learning_rate(config(epochs=100, schedule="constant"), epoch) == 0.01
+
+
+@pytest.mark.parametrize(
+    ("epoch", "share"), [(0, 1), (25, (1 + math.sqrt(0.5)) / 2), (50, 1 / 2), (200 / 3, 1 / 4), (100, 0)]
+)
+def test_a_cosine_rate_falls_to_zero_at_the_last_epoch(epoch, share):
+    found = learning_rate(config(epochs=100, schedule="cosine"), epoch)
+    assert found == pytest.approx(0.01 * share, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "passed"),
+    [
+        (0, 0),
+        (0.99, 0),
+        (1, 1),
+        (2.9, 1),
+        (3, 2),
+        (9, 3),
+        (27, 4),
+        (80, 4),
+        (81, 5),
+        (243, 6),
+        (729, 7),
+        (2299, 7),
+    ],
+)
+def test_a_multistep_rate_falls_at_the_papers_milestones_to_a_tenth(epoch, passed):
+    found = learning_rate(config(epochs=2300, schedule="multistep"), epoch)
+    assert found == pytest.approx(0.01 * 0.1 ** (passed / 7))
+
+
+def test_a_multistep_rate_is_that_of_torch():
+    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(()))], lr=0.01)
+    milestones = [3**n for n in range(7)]
+    schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, milestones, gamma=0.1 ** (1 / 7))
+    training = config(epochs=800, schedule="multistep")
+    for epoch in range(800):
+        assert learning_rate(training, epoch) == pytest.approx(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        schedule.step()
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "multistep"])
+def test_steps_are_as_long_as_the_schedule_says(schedule):
+    training = following(epochs=4, schedule=schedule)
+    state = start(Scales(), training, CPU)
+    records = run(state, numbered(8), training)
+    rates = [learning_rate(training, step / 2) for step in range(8)]  # two steps an epoch
+    # Under a constant gradient each of Adam's steps is its learning rate.
+    assert float(state.model.slope) == pytest.approx(-sum(rates), rel=1e-4)
+    assert [record.learning_rate for record in records] == pytest.approx(rates[::2])
+
+
+def test_the_adversary_takes_its_own_steps_at_its_own_rate():
+    training = following(epochs=2, schedule="cosine", adversary_steps=3, adversary_rate=0.5)
+    state = start(Scales(), training, CPU)
+    run(state, numbered(8), training)
+    assert float(state.model.reader) == pytest.approx(-4 * 3 * 0.5, rel=1e-4)
+    assert float(state.model.slope) == pytest.approx(
+        -sum(learning_rate(training, step / 2) for step in range(4)), rel=1e-4
+    )
+
+
+def test_the_adversary_goes_at_the_common_rate_unless_told_otherwise():
+    training = following(epochs=2, schedule="cosine")
+    state = start(Scales(), training, CPU)
+    run(state, numbered(8), training)
+    assert float(state.model.reader) == pytest.approx(float(state.model.slope), rel=1e-6)
+
+
+def test_a_term_of_weight_zero_trains_nothing():
+    training = config(weights={"slope": 1.0, "data": 1.0, "adversary": 0.0}, adversary_steps=2)
+    state = start(Scales(), training, CPU)
+    run(state, numbered(8), training)
+    assert float(state.model.reader) == 0
+    assert float(state.model.slope) != 0
+
+
+def test_every_term_is_named_as_the_mean_over_the_epochs_steps_before_weighing():
+    training = config(weights={"slope": 3.0, "data": 7.0, "adversary": 1.0})
+    _, records = seen(numbered(12), training)
+    assert [record.epoch for record in records] == [1, 2]
+    assert set(records[0].terms) == {"slope", "data", "adversary"}
+    assert [record.terms["data"] for record in records] == pytest.approx([5.5, 5.5])  # of 0 … 11
+    # Three steps an epoch, each of 0.01: the slope is 0, −0.01, −0.02, then −0.03, −0.04, −0.05.
+    assert [record.terms["slope"] for record in records] == pytest.approx([-0.01, -0.04], rel=1e-4)
+
+
+def test_an_epoch_shows_each_example_once_at_most_in_whole_batches():
+    fed, _ = seen(numbered(14), following(epochs=5))
+    for epoch in fed:
+        assert len(epoch) == 12
+        assert len(set(epoch.flatten().tolist())) == 12
+    assert len({float(value) for epoch in fed for value in epoch}) == 14  # none is left out for ever
+
+
+def test_a_batch_larger_than_the_data_is_all_of_it():
+    fed, records = seen(numbered(3), following())
+    assert [sorted(epoch.flatten().tolist()) for epoch in fed] == [[0, 1, 2]] * 2
+    assert [record.terms["data"] for record in records] == [1, 1]
+
+
+def test_the_order_of_the_data_is_of_the_seed_and_the_epoch_alone():
+    first, _ = seen(numbered(24), following(epochs=3))
+    assert not torch.equal(first[0], first[1])
+    assert not torch.equal(first[1], first[2])
+
+    torch.manual_seed(99)
+    torch.rand(5)
+    again, _ = seen(numbered(24), following(epochs=3, batch_size=6, learning_rate=0.5, schedule="cosine"))
+    assert all(map(torch.equal, first, again))
+
+    other, _ = seen(numbered(24), following(epochs=3, seed=6))
+    assert not any(map(torch.equal, first, other))
+
+
+def test_labels_stay_with_their_examples():
+    class Watch(Scales):
+        def terms(self, x, y, noise):
+            assert torch.equal(y[:, 0], (x[:, 0] % 3 - 1).to(torch.int8))
+            return super().terms(x, y, noise)
+
+    x = np.arange(24, dtype=np.float32)[:, None]
+    seen(batches_of(x, (x % 3 - 1).astype(np.int8)), following(), Watch())
+
+
+def pictures(count):
+    """Picture i has the value i in the upper left corner, and nothing else."""
+    x = np.zeros((count, 2, 2, 1), np.uint8)
+    x[:, 0, 0, 0] = np.arange(count) + 1
+    return batches_of(x)
+
+
+def test_flip_mirrors_about_half_of_the_pictures_left_to_right():
+    fed, _ = seen(pictures(200), following(flip=True, batch_size=50))
+    mirrored = []
+    for x in fed:
+        assert (x[:, 0, 1] == 0).all()  # nothing is upside down
+        assert ((x[:, 0, 0, 0] > 0) ^ (x[:, 0, 0, 1] > 0)).all()
+        rows = (x[:, 0, 0].amax(1) * 255).round()
+        assert sorted(rows.tolist()) == list(range(1, 201))  # the pictures are all there, else unchanged
+        mirrored.append(x[rows.argsort(), 0, 0, 1] > 0)
+    for flips in mirrored:
+        assert 60 < int(flips.sum()) < 140
+    assert not torch.equal(mirrored[0], mirrored[1])
+
+
+def test_pictures_stay_as_they_are_without_flip():
+    fed, _ = seen(pictures(50), following(batch_size=50))
+    for x in fed:
+        assert (x[:, 0, 0, 0] > 0).all()
+
+
+def test_ticks_come_every_ten_steps_and_tell_the_share_that_is_done():
+    training = following(epochs=2, batch_size=1)
+    records = list(train(start(Scales(), training, CPU), numbered(25), training, CPU, never))
+    ticks = [(record.epoch, record.share) for record in records if isinstance(record, Tick)]
+    assert ticks == [(1, 0.4), (1, 0.8), (2, 0.4), (2, 0.8)]
+
+
+def test_a_model_that_a_reader_put_in_eval_mode_trains_on():
+    training = following(epochs=3)
+    state = start(Scales(), training, CPU)
+    for _ in train(state, numbered(8), training, CPU, never):
+        assert state.model.training
+        state.model.eval()
+
+
+def test_nothing_is_done_when_stopped_at_once():
+    training = config()
+    state = small(training)
+    before = weights_of(state)
+    assert list(train(state, points(), training, CPU, lambda: True)) == []
+    assert (state.epoch, state.step) == (0, 0)
+    assert all(torch.equal(before[name], value) for name, value in weights_of(state).items())
+
+
+@pytest.mark.parametrize("steps", [1, 3, 5, 7, 9])
+def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(steps):
+    training = config(schedule="cosine", adversary_steps=2)  # two epochs of five steps
+    whole = small(training)
+    expected = run(whole, points(), training)
+
+    halves = small(training)
+    records = run(halves, points(), training, after(steps))
+    assert (halves.epoch, halves.step) == divmod(steps, 5)
+    torch.manual_seed(1234)
+    records += run(halves, points(), training)
+
+    assert [record.terms for record in records] == [record.terms for record in expected]
+    tensors = halves.model.state_dict()
+    for name, tensor in whole.model.state_dict().items():
+        assert torch.equal(tensors[name], tensor), name
+
+
+def test_a_finished_training_has_nothing_left_to_do():
+    training = config(epochs=1)
+    state = small(training)
+    run(state, points(), training)
+    before = weights_of(state)
+    assert list(train(state, points(), training, CPU, never)) == []
+    assert all(torch.equal(before[name], value) for name, value in weights_of(state).items())
+    assert len(run(state, points(), replace(training, epochs=3))) == 2
+
+
+def test_a_bad_step_is_refused_and_named_and_leaves_the_weights_as_they_were():
+    training = config(epochs=3)
+    fed, _ = seen(numbered(22), training_like := following(epochs=3))
+    bad = int(fed[1][2 * training_like.batch_size])  # the example that begins the third step of epoch 2
+
+    state, batches = small(training), points()
+    records = train(state, batches, training, CPU, never)
+    assert next(records).epoch == 1
+    batches.x[bad] = float("nan")
+    with pytest.raises(WorkError, match=r"epoch 2: the term recon is nan"):
+        next(records)
+    assert (state.epoch, state.step) == (1, 2)
+
+    good = small(training)
+    run(good, points(), training, after(5 + 2))
+    for name, value in weights_of(state).items():
+        assert value.isfinite().all()
+        assert torch.equal(value, weights_of(good)[name]), name
+
+
+@pytest.mark.parametrize("term", ["slope", "adversary"])
+def test_the_term_that_diverged_is_the_one_that_is_named(term):
+    class Diverging(Scales):
+        def terms(self, x, y, noise):
+            terms = super().terms(x, y, noise)
+            return {**terms, term: terms[term] * float("inf" if len(self.seen) == 2 else 1) + 1}
+
+    training = following()
+    state = start(Diverging(), training, CPU)
+    with pytest.raises(WorkError, match=rf"epoch 1: the term {term} is -?inf") as caught:
+        run(state, numbered(12), training)
+    assert "learning rate" in str(caught.value)  # a way out
+    assert caught.value.exit_code == 1
+    assert (state.epoch, state.step) == (0, 1)
