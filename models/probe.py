@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-
 _PATIENCE = 15
 """Epochs without a better held-back loss after which fitting ends."""
 

@@ -164,7 +164,7 @@ def test_steps_are_as_long_as_the_schedule_says(schedule):
     records = run(state, numbered(8), training)
     rates = [learning_rate(training, step / 2) for step in range(8)]  # two steps an epoch
     # Under a constant gradient each of Adam's steps is its learning rate.
-    assert float(state.model.slope) == pytest.approx(-sum(rates), rel=1e-4)
+    assert state.model.slope.item() == pytest.approx(-sum(rates), rel=1e-4)
     assert [record.learning_rate for record in records] == pytest.approx(rates[::2])
 
 
@@ -172,8 +172,8 @@ def test_the_adversary_takes_its_own_steps_at_its_own_rate():
     training = following(epochs=2, schedule="cosine", adversary_steps=3, adversary_rate=0.5)
     state = start(Scales(), training, CPU)
     run(state, numbered(8), training)
-    assert float(state.model.reader) == pytest.approx(-4 * 3 * 0.5, rel=1e-4)
-    assert float(state.model.slope) == pytest.approx(
+    assert state.model.reader.item() == pytest.approx(-4 * 3 * 0.5, rel=1e-4)
+    assert state.model.slope.item() == pytest.approx(
         -sum(learning_rate(training, step / 2) for step in range(4)), rel=1e-4
     )
 
@@ -182,15 +182,15 @@ def test_the_adversary_goes_at_the_common_rate_unless_told_otherwise():
     training = following(epochs=2, schedule="cosine")
     state = start(Scales(), training, CPU)
     run(state, numbered(8), training)
-    assert float(state.model.reader) == pytest.approx(float(state.model.slope), rel=1e-6)
+    assert state.model.reader.item() == pytest.approx(state.model.slope.item(), rel=1e-6)
 
 
 def test_a_term_of_weight_zero_trains_nothing():
     training = config(weights={"slope": 1.0, "data": 1.0, "adversary": 0.0}, adversary_steps=2)
     state = start(Scales(), training, CPU)
     run(state, numbered(8), training)
-    assert float(state.model.reader) == 0
-    assert float(state.model.slope) != 0
+    assert state.model.reader.item() == 0
+    assert state.model.slope.item() != 0
 
 
 def test_every_term_is_named_as_the_mean_over_the_epochs_steps_before_weighing():
@@ -322,8 +322,8 @@ def test_a_finished_training_has_nothing_left_to_do():
 
 def test_a_bad_step_is_refused_and_named_and_leaves_the_weights_as_they_were():
     training = config(epochs=3)
-    fed, _ = seen(numbered(22), training_like := following(epochs=3))
-    bad = int(fed[1][2 * training_like.batch_size])  # the example that begins the third step of epoch 2
+    fed, _ = seen(numbered(22), following(epochs=3))
+    bad = int(fed[1][2 * training.batch_size])  # the example that begins the third step of epoch 2
 
     state, batches = small(training), points()
     records = train(state, batches, training, CPU, never)

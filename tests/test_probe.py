@@ -56,7 +56,7 @@ def test_codes_that_say_nothing_score_a_half_however_rare_the_label():
 def test_both_classes_weigh_the_same_however_rare_the_label():
     y = labels(4000, share=0.1)
     codes = noise(4000, 1) + y
-    # Two unit Gaussians one apart: the even cut reads Φ(½) of both; the likelier class would win nearly always.
+    # Two unit Gaussians one apart: the even cut reads Φ(½) of both; uneven, absent would win nearly always.
     even = 0.5 * (1 + math.erf(0.5 / math.sqrt(2)))
     assert score(codes, y, 2000) == pytest.approx(even, abs=0.05)
 
