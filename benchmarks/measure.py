@@ -20,10 +20,10 @@ import torch
 from sklearn.ensemble import RandomForestRegressor
 
 from csvae_cli import runs
+from csvae_cli.data import sources
 from csvae_cli.data.batches import Batches
 from csvae_cli.data.dataset import Split
 from csvae_cli.data.encoding import encode_split
-from csvae_cli.data.sources import open_source
 from csvae_cli.device import Compute, resolve
 from models.kind import Codes, Kind
 from models.networks import Classifier
@@ -43,8 +43,7 @@ def main() -> None:
     options = parser.parse_args()
     model = runs.load(options.run, Path("runs"))
     config = model.config.model
-    source = open_source(model.config.data.dataset, options.data_dir)
-    data = source.read(config.keep, lambda *_: None)
+    data = sources.read(model.config.data.dataset, options.data_dir, config.keep)
     compute = resolve("auto")
     kind = model.kind.to(compute.device)
     train = Batches(data.splits["train"], compute)
@@ -66,7 +65,7 @@ def main() -> None:
         )
     if data.splits["train"].factors and len(config.shape) == 3:
         found["factors"] = factors(
-            codes, data.splits["train"], codes_held, data.splits[options.split], config
+            codes, data.splits["train"], codes_held, data.splits[options.split], config.attributes
         )
     print(json.dumps(found, indent=1))
 
@@ -83,15 +82,22 @@ def reconstruction(kind: Kind, held: Batches, codes: Codes) -> dict[str, float]:
     return {"squared_error": error / len(held), "psnr": -10 * math.log10(per_number)}
 
 
+def parts(
+    codes: Codes, codes_held: Codes, attributes: tuple[str, ...]
+) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    """z and each w, by name: of training pictures and of held-out ones."""
+    found = {"z": (codes.z_mu, codes_held.z_mu)}
+    for name, w, w_held in zip(attributes, codes.w_mu, codes_held.w_mu, strict=True):
+        found[f"w_{name}"] = (w, w_held)
+    return found
+
+
 def probes(
     codes: Codes, y: torch.Tensor, codes_held: Codes, y_held: torch.Tensor, attributes: tuple[str, ...]
 ) -> dict[str, dict[str, float]]:
     """Balanced accuracy of a fresh MLP: of every attribute from z and from each w."""
-    parts = {"z": (codes.z_mu, codes_held.z_mu)}
-    for name, w, w_held in zip(attributes, codes.w_mu, codes_held.w_mu, strict=True):
-        parts[f"w_{name}"] = (w, w_held)
     found = {}
-    for part, (fitted, scored) in parts.items():
+    for part, (fitted, scored) in parts(codes, codes_held, attributes).items():
         probe = fit_probe(fitted, y, seed=1)
         scores = balanced_accuracy(probe.logits(scored), y_held)
         found[part] = {name: round(score, 4) for name, score in zip(attributes, scores, strict=True)}
@@ -132,7 +138,7 @@ def switches(
     attributes: tuple[str, ...],
 ) -> dict[str, dict[str, float]]:
     """For each attribute the shares accepted: added at the class mean, removed; and how far others moved."""
-    real = torch.cat([classifier(held.rows(rows)[0]) for rows in torch.arange(len(held)).split(_CHUNK)])
+    real = torch.cat([classifier(x) for x, _ in held.chunks(len(held))])
     own = _judged(kind, codes, {}, classifier)
     found = {}
     for i, name in enumerate(attributes):
@@ -169,21 +175,17 @@ def _judged(
 
 
 def factors(
-    codes: Codes, train: Split, codes_held: Codes, held: Split, config: object
+    codes: Codes, train: Split, codes_held: Codes, held: Split, attributes: tuple[str, ...]
 ) -> dict[str, dict[str, float]]:
     """R² on held-out faces of each true style factor, from each w and from z, over faces that show it."""
-    attributes: tuple[str, ...] = config.attributes  # type: ignore[attr-defined]
     found: dict[str, dict[str, float]] = {}
     for factor, values in train.factors.items():
         if not factor.startswith(tuple(f"{name}_" for name in attributes)):
             continue
-        parts = {"z": (codes.z_mu, codes_held.z_mu)}
-        for name, w, w_held in zip(attributes, codes.w_mu, codes_held.w_mu, strict=True):
-            parts[f"w_{name}"] = (w, w_held)
         values = values[: len(codes.z_mu)]
         shown, shown_held = ~np.isnan(values), ~np.isnan(held.factors[factor])
         found[factor] = {}
-        for part, (fitted, scored) in parts.items():
+        for part, (fitted, scored) in parts(codes, codes_held, attributes).items():
             forest = RandomForestRegressor(60, min_samples_leaf=5, n_jobs=2, random_state=0, max_features=0.5)
             forest.fit(fitted.numpy()[shown], values[shown])
             score = forest.score(scored.numpy()[shown_held], held.factors[factor][shown_held])

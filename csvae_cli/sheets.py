@@ -23,13 +23,16 @@ def png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def contact_sheet(
-    cells: Tensor, rows: Sequence[str], columns: Sequence[str], title: str = "", scale: int = 1
-) -> Image.Image:
+def picture(pixels: Tensor) -> Image.Image:
+    """An image of uint8 H×W×C; grey where C is 1."""
+    array = pixels.numpy()
+    return Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
+
+
+def contact_sheet(cells: Tensor, rows: Sequence[str], columns: Sequence[str], title: str = "") -> Image.Image:
     """Pictures uint8 R×C×H×W×channels with a label for every row and column ("" for none)."""
-    count, across, height, width, channels = cells.shape
+    count, across, height, width, _ = cells.shape
     font = ImageFont.load_default(_TEXT)
-    height, width = height * scale, width * scale
     left = _GAP + max([round(font.getlength(label)) + 6 for label in rows if label], default=0)
     above = _GAP + (_TEXT + 5) * (bool(title) + any(columns))
     size = (left + across * (width + _GAP), above + count * (height + _GAP))
@@ -43,11 +46,7 @@ def contact_sheet(
         top = above + row * (height + _GAP)
         pen.text((_GAP, top + height // 2), label, _INK, font, anchor="lm")
         for column in range(across):
-            pixels = cells[row, column].numpy()
-            picture = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
-            if scale > 1:
-                picture = picture.resize((width, height), Image.Resampling.BICUBIC)
-            sheet.paste(picture, (left + column * (width + _GAP), top))
+            sheet.paste(picture(cells[row, column]), (left + column * (width + _GAP), top))
     return sheet
 
 

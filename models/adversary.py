@@ -12,7 +12,7 @@ from models.priors import known_cross_entropy
 
 @dataclass(frozen=True)
 class Shown:
-    """What the adversary was shown of a batch: z N×latent_dim (with its graph), and the labels y N×k."""
+    """What the adversary was shown of a batch: z N×latent_dim (without its graph), and the labels y N×k."""
 
     z: Tensor
     y: Tensor
@@ -27,7 +27,7 @@ def read_frozen(adversary: nn.Module, z: Tensor) -> Tensor:
 
 def read_and_compare(adversary: nn.Module, shown: Shown) -> Tensor:
     """The adversary's cross-entropy, whose gradient reaches the adversary but not the encoder."""
-    return known_cross_entropy(adversary(shown.z.detach()).float(), shown.y)
+    return known_cross_entropy(adversary(shown.z).float(), shown.y)
 
 
 def negative_entropy(logits: Tensor) -> Tensor:

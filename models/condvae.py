@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from models import networks
 from models.adversary import Shown, read_and_compare, read_frozen
-from models.kind import Codes, Kind, Reduction, Sees, gaussian, signed, unknown
+from models.kind import Codes, Kind, Reduction, Sees, gaussian, label_anchors, label_codes, signed, unknown
 from models.priors import kl_standard, known_cross_entropy, sample
 
 
@@ -54,8 +54,7 @@ class CondVAE(Kind):
         y = unknown(x, self.labels) if y is None else y
         label = torch.where(y >= 0, signed(y), self.label_reader(features).float().sign())
         mu, log_var = self._z(features, label)
-        w = tuple(label[:, [i]] for i in range(self.labels))
-        return Codes(self.at_rest(mu), log_var, w, tuple(torch.full_like(v, -torch.inf) for v in w))
+        return Codes(self.at_rest(mu), log_var, *label_codes(label))
 
     def decode(self, z: Tensor, w: Sequence[Tensor]) -> Tensor:
         x: Tensor = self.decoder(torch.cat([z, *w], dim=1))
@@ -67,8 +66,7 @@ class CondVAE(Kind):
         return terms
 
     def anchors(self, attribute: int) -> tuple[Tensor, Tensor]:  # noqa: ARG002
-        one = torch.ones(1, device=self.label_reader.weight.device)
-        return -one, one
+        return label_anchors(self.label_reader.weight.device)
 
     def _z(self, features: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
         seen = torch.cat([features, label], dim=1) if self.encoder_sees_labels else features
@@ -123,8 +121,9 @@ class CondVAEInfo(CondVAE):
     def terms(self, x: Tensor, y: Tensor, noise: torch.Generator | None) -> dict[str, Tensor]:
         """CondVAE's, and: adversary: L(r(z), y), to r; confusion: −L(r(z), y), to the encoder."""
         terms, mu, z = self._terms(x, y, noise)
-        self.shown = Shown(mu if self.adversary_sees == "mean" else z, y)
-        terms["confusion"] = -known_cross_entropy(read_frozen(self.adversary, self.shown.z), y)
+        seen = mu if self.adversary_sees == "mean" else z
+        self.shown = Shown(seen.detach(), y)
+        terms["confusion"] = -known_cross_entropy(read_frozen(self.adversary, seen), y)
         return {**terms, **self.adversary_terms()}
 
     def adversary_terms(self) -> dict[str, Tensor]:

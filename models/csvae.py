@@ -87,12 +87,13 @@ class CSVAE(Kind):
             self.prior.kl(mu, log_var, w_i, y[:, i])
             for i, (mu, log_var, w_i) in enumerate(zip(codes.w_mu, codes.w_log_var, w, strict=True))
         ]
-        self.shown = Shown(codes.z_mu if self.adversary_sees == "mean" else z, y)
+        seen = codes.z_mu if self.adversary_sees == "mean" else z
+        self.shown = Shown(seen.detach(), y)
         return {
             "recon": self.squared_error(self.decode(z, w), x),
             "kl_z": self.reduce(kl_standard(codes.z_mu, codes.z_log_var)),
             "kl_w": self._per_dimension(torch.stack(kl_w, dim=1)),
-            "neg_entropy": negative_entropy(read_frozen(self.adversary, self.shown.z)),
+            "neg_entropy": negative_entropy(read_frozen(self.adversary, seen)),
             **self.adversary_terms(),
         }
 

@@ -140,6 +140,18 @@ def signed(y: Tensor) -> Tensor:
     return torch.where(y < 0, 0.0, 2.0 * y - 1.0)
 
 
+def label_codes(label: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """(w_mu, w_log_var) of kinds whose w_i is the label itself, N×k of −1 … +1: N×1 each, no variance."""
+    w = tuple(label.split(1, dim=1))
+    return w, tuple(torch.full_like(v, -torch.inf) for v in w)
+
+
+def label_anchors(device: torch.device) -> tuple[Tensor, Tensor]:
+    """ "Absent" and "present" of kinds whose w_i is the label itself: −1 and +1."""
+    one = torch.ones(1, device=device)
+    return -one, one
+
+
 def unknown(x: Tensor, labels: int) -> Tensor:
     """N×labels of −1, on x's device."""
     return torch.full((len(x), labels), -1, dtype=torch.int8, device=x.device)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from models import networks
-from models.kind import Codes, Kind, Others, Reduction, gaussian
+from models.kind import Codes, Kind, Others, Reduction, gaussian, label_anchors, label_codes, signed
 from models.priors import kl_standard, sample
 
 
@@ -44,9 +44,8 @@ class VAE(Kind):
         mu = self.at_rest(mu)
         own = self._nearer_class(mu)
         if y is not None:
-            own = torch.where(y >= 0, 2.0 * y - 1.0, own)
-        w = tuple(own[:, [i]] for i in range(self.labels))
-        return Codes(mu, log_var, w, tuple(torch.full_like(v, -torch.inf) for v in w))
+            own = torch.where(y >= 0, signed(y), own)
+        return Codes(mu, log_var, *label_codes(own))
 
     def decode(self, z: Tensor, w: Sequence[Tensor]) -> Tensor:  # noqa: ARG002 (all that w says is in z)
         x: Tensor = self.decoder(z)
@@ -59,8 +58,7 @@ class VAE(Kind):
         return {"recon": self.squared_error(x_hat, x), "kl_z": self.reduce(kl_standard(mu, log_var))}
 
     def anchors(self, attribute: int) -> tuple[Tensor, Tensor]:  # noqa: ARG002
-        one = torch.ones(1, device=self.class_means.device)
-        return -one, one
+        return label_anchors(self.class_means.device)
 
     def switch(self, codes: Codes, points: Mapping[int, Tensor], others: Others = "own") -> Tensor:
         """G_ij(x) = D(μ_z(x) − m_i + m_j): from the picture's own class (w_i = ±1) to the one at p = ±1."""

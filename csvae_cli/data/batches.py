@@ -1,10 +1,14 @@
 """From a split to batches on the device."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
 from csvae_cli.data.dataset import Split
 from csvae_cli.device import Compute
+
+_CHUNK = 256
 
 _ROOM = 0.5
 """The share of a device's free memory that a split may take before it stays with the host."""
@@ -30,9 +34,10 @@ class Batches:
         """index: int64 N, on the device of `self.x`."""
         return self.to_float(self.x[index]), self.y[index].to(self.device)
 
-    def first(self, count: int) -> tuple[Tensor, Tensor]:
-        """The first `count` rows at most."""
-        return self.rows(torch.arange(min(count, len(self)), device=self.x.device))
+    def chunks(self, count: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """The first `count` rows at most, in order, 256 at a time."""
+        for index in torch.arange(min(count, len(self)), device=self.x.device).split(_CHUNK):
+            yield self.rows(index)
 
     def to_float(self, x: Tensor) -> Tensor:
         """uint8 pictures N×H×W×C -> float in [0, 1], N×C×H×W, channels last in memory; points as they are."""
@@ -40,7 +45,12 @@ class Batches:
             x = x.pin_memory().to(self.device, non_blocking=True)
         else:
             x = x.to(self.device)
-        return x.permute(0, 3, 1, 2).float().div_(255) if x.dtype == torch.uint8 else x
+        return from_pictures(x) if x.dtype == torch.uint8 else x
+
+
+def from_pictures(pictures: Tensor) -> Tensor:
+    """uint8 N×H×W×C -> float N×C×H×W in [0, 1], channels last in memory, on the same device."""
+    return pictures.permute(0, 3, 1, 2).float().div_(255)
 
 
 def to_pictures(x: Tensor) -> Tensor:

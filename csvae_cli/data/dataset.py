@@ -48,6 +48,11 @@ class Dataset:
         """Of one example: (H, W, C) of a picture, (D,) of a point."""
         return tuple(self.splits["train"].x.shape[1:])
 
+    @property
+    def model_shape(self) -> tuple[int, ...]:
+        """Of one example as models take it: (C, H, W) of a picture, (D,) of a point."""
+        return self.shape if len(self.shape) == 1 else (self.shape[2], *self.shape[:2])
+
 
 class Source(Protocol):
     """A place that data comes from.
@@ -66,5 +71,5 @@ class Source(Protocol):
         ...
 
     def read(self, keep: tuple[str, ...], progress: Progress) -> Dataset:
-        """All of it; `keep` names further attributes to give labels for, after the data set's own."""
+        """All of it, checked as `locate` does; `keep` names further attributes to give labels for, after the data set's own."""
         ...

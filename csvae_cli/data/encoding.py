@@ -9,8 +9,6 @@ from csvae_cli.data.batches import Batches
 from csvae_cli.device import Compute
 from models.kind import Codes, Kind
 
-_CHUNK = 256
-
 
 @torch.no_grad()
 def encode_split(
@@ -18,8 +16,7 @@ def encode_split(
 ) -> tuple[Codes, Tensor]:
     """Codes and labels of the first `count` rows; with_labels: whether the encoder is shown the labels."""
     parts, labels = [], []
-    for index in torch.arange(min(count, len(batches)), device=batches.x.device).split(_CHUNK):
-        x, y = batches.rows(index)
+    for x, y in batches.chunks(count):
         with compute.autocast():
             parts.append(model.encode(x, y if with_labels else None))
         labels.append(y)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from csvae_cli.errors import one_of
 
 if TYPE_CHECKING:
-    from csvae_cli.data.dataset import Source
+    from csvae_cli.data.dataset import Dataset, Source
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,14 @@ def entry(name: str) -> Entry:
     if name not in SOURCES:
         raise one_of("data set", name, SOURCES)
     return SOURCES[name]
+
+
+def read(name: str, data_dir: Path | None, keep: tuple[str, ...]) -> "Dataset":
+    """The data set, with a progress bar where it takes long. Raises RequestError and WorkError."""
+    from csvae_cli import output
+
+    with output.progress() as progress:
+        return open_source(name, data_dir).read(keep, progress)
 
 
 def open_source(name: str, data_dir: Path | None) -> "Source":

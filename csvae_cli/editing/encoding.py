@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from csvae_cli import output, runs
+from csvae_cli.data import sources
 from csvae_cli.data.batches import Batches
 from csvae_cli.data.dataset import SplitName
 from csvae_cli.data.encoding import encode_split, join
-from csvae_cli.data.sources import open_source
 from csvae_cli.device import Compute
 from csvae_cli.editing import codes as tables
 from csvae_cli.editing.pictures import Align, find_inputs
@@ -75,17 +74,13 @@ def encode_dataset(
 ) -> Encoded:
     """A split of a data set with its labels, which the encoder is not shown. Raises RequestError."""
     model = runs.load(ref, root)
-    source = open_source(dataset, data_dir)
-    source.locate()
-    with output.progress() as progress:
-        data = source.read((), progress)
+    data = sources.read(dataset, data_dir, ())
     part = data.splits[split]
     kind = model.kind.to(compute.device)
     batches = Batches(part, compute)
-    if tuple(batches.first(1)[0].shape[1:]) != model.config.model.shape:
+    if data.model_shape != model.config.model.shape:
         raise RequestError(f"{dataset} has data of another shape than {model.name} was trained on.")
-    with torch.no_grad():
-        codes, _ = encode_split(kind, batches, len(batches), compute, with_labels=False)
+    codes, _ = encode_split(kind, batches, len(batches), compute, with_labels=False)
     attributes = model.config.model.attributes
     labels = np.full((len(part), len(attributes)), -1, dtype=np.int8)
     for column, name in enumerate(attributes):

@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from csvae_cli import runs, sheets
-from csvae_cli.data.batches import to_pictures
+from csvae_cli.data.batches import from_pictures, to_pictures
 from csvae_cli.editing.pictures import crop, find_inputs, open_photo
 from csvae_cli.editing.requests import attribute_of
 from csvae_cli.editing.styles import plane
@@ -49,7 +49,7 @@ def write(
         shape = model.config.model.shape
         x = torch.cat([crop(open_photo(source, editor.align), shape) for source in sources])
     else:
-        x = model.statistics.faces.permute(0, 3, 1, 2).float() / 255
+        x = from_pictures(model.statistics.faces)
     x = x.to(editor.compute.device)
     labels = [source.stem for source in sources]
     if len(sources) == 1:
@@ -82,22 +82,10 @@ def _plane(editor: Editor, x: Tensor, attribute: int, size: tuple[int, int], spa
         editor.decode(codes, {attribute: editor.kind.anchors(attribute)[0]}),
     ]
     blank = torch.ones_like(faces[0])
-    left = (faces + [blank] * rows)[: max(rows, 1)]
-    cells = torch.stack(
-        [
-            to_pictures(
-                torch.stack(
-                    [left[row]]
-                    + [
-                        editor.decode(codes, {attribute: style.point})
-                        for style in styles[row * columns : (row + 1) * columns]
-                        if style.point is not None
-                    ]
-                )
-            )
-            for row in range(rows)
-        ]
-    )
+    left = (faces + [blank] * rows)[:rows]
+    points = [{} if style.point is None else {attribute: style.point} for style in styles]
+    drawn = torch.stack([editor.decode(codes, point) for point in points]).unflatten(0, (rows, columns))
+    cells = torch.stack([to_pictures(torch.stack([left[row], *drawn[row]])) for row in range(rows)])
     name = model.config.model.attributes[attribute]
     across = [_number(styles[column].point, 0) for column in range(columns)]
     down = [_number(styles[row * columns].point, 1) for row in range(rows)]

@@ -1,6 +1,6 @@
 """Edits of pictures: encode, change, decode, put back, write."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from csvae_cli.editing.pictures import (
 from csvae_cli.editing.styles import Style
 from csvae_cli.errors import RequestError, UserError, WorkError
 from csvae_cli.runs import Model
+from csvae_cli.sheets import picture
 from models.kind import Codes
 
 
@@ -100,16 +101,14 @@ class Editor:
             x = self.kind.switch(codes, {i: p.to(self.compute.device) for i, p in points.items()})
         return x[0].float().cpu()
 
-    def edit(
-        self, photo: Photo, codes: Codes, attribute: int, point: Tensor | None, *, decoded: bool
-    ) -> Image.Image:
-        """The photo in a style (None: its own); or, decoded, the model's own square picture of it."""
+    def edits(
+        self, photo: Photo, codes: Codes, attribute: int, points: Sequence[Tensor | None], *, decoded: bool
+    ) -> Iterator[Image.Image]:
+        """The photo in each style (None: its own); or, decoded, the model's own square pictures of it."""
         own = self.decode(codes, {})
-        changed = own if point is None else self.decode(codes, {attribute: point})
-        if not decoded:
-            return paste(photo, changed - own)
-        pixels = to_pictures(changed[None])[0].numpy()
-        return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+        for point in points:
+            changed = own if point is None else self.decode(codes, {attribute: point})
+            yield picture(to_pictures(changed[None])[0]) if decoded else paste(photo, changed - own)
 
 
 def run_jobs(
@@ -117,19 +116,24 @@ def run_jobs(
 ) -> Iterator[Edited | Failed]:
     """Every picture as it is written. One input that fails never stops the rest."""
     name = editor.model.config.model.attributes[attribute]
+    taken: dict[Path, Style] = {}
     for job in jobs:
         try:
             photo, codes = editor.encode(job.source)
             styles = job.styles
             if job.style_from is not None:
-                _, other = editor.encode(job.style_from)
-                styles = (Style(f"from-{job.style_from.stem}", other.w_mu[attribute][0].cpu()),)
+                if job.style_from not in taken:
+                    _, other = editor.encode(job.style_from)
+                    point = other.w_mu[attribute][0].cpu()
+                    taken[job.style_from] = Style(f"from-{job.style_from.stem}", point)
+                styles = (taken[job.style_from],)
             suffix = ".png" if decoded else written_suffix(job.source)
             targets = [job.folder / f"{style.name}{suffix}" for style in styles]
             if not force:
                 _refuse_existing(targets)
-            for style, target in zip(styles, targets, strict=True):
-                image = editor.edit(photo, codes, attribute, style.point, decoded=decoded)
+            points = [style.point for style in styles]
+            images = editor.edits(photo, codes, attribute, points, decoded=decoded)
+            for style, target, image in zip(styles, targets, images, strict=True):
                 runs.write(target, encode_picture(image, suffix))
                 point = codes.w_mu[attribute][0] if style.point is None else style.point
                 yield Edited(job.source, target, name, point.tolist(), style.name, job.style_from)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from csvae_cli import sheets
 from csvae_cli.config import RunConfig
-from csvae_cli.data.batches import Batches
+from csvae_cli.data.batches import Batches, from_pictures
 from csvae_cli.data.encoding import encode_split
 from csvae_cli.device import Compute
 from csvae_cli.runs import Statistics
@@ -16,7 +16,7 @@ from models.kind import Codes, Kind
 from models.probe import balanced_accuracy, fit_probe
 from models.subspace import describe
 
-_TRAIN_CODES, _VALID_CODES, _FACES, _CHUNK = 6000, 2000, 8, 256
+_TRAIN_CODES, _VALID_CODES, _FACES = 6000, 2000, 8
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,11 @@ def validation_terms(model: Kind, valid: Batches, compute: Compute, seed: int) -
     noise = torch.Generator(compute.device).manual_seed(seed)
     sums: dict[str, float] = {}
     rows = min(_VALID_CODES, len(valid))
-    for index in torch.arange(rows, device=valid.x.device).split(_CHUNK):
-        x, y = valid.rows(index)
+    for x, y in valid.chunks(rows):
         with compute.autocast():
             terms = model.terms(x, y, noise)
         for name, term in terms.items():
-            sums[name] = sums.get(name, 0.0) + float(term) * len(index) / rows
+            sums[name] = sums.get(name, 0.0) + float(term) * len(x) / rows
     return sums
 
 
@@ -88,7 +87,7 @@ def _sheet(
 ) -> Image.Image:
     if len(config.model.shape) == 1:
         return point_panels(valid, y)
-    x = statistics.faces.to(compute.device).permute(0, 3, 1, 2).float() / 255
+    x = from_pictures(statistics.faces.to(compute.device))
     codes = model.encode(x, statistics.labels.to(compute.device))
     pages = []
     for name in config.model.edited:

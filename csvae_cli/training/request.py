@@ -1,5 +1,6 @@
 """From what a user asks to a training: data first, then the configuration, then the run directory."""
 
+import json
 import shlex
 import sys
 from dataclasses import dataclass, replace
@@ -9,8 +10,8 @@ from typing import Any, cast
 from csvae_cli import config as configuration
 from csvae_cli import output, runs
 from csvae_cli.config import DataConfig, KindName, NetworkName, RunConfig
+from csvae_cli.data import sources
 from csvae_cli.data.dataset import Dataset
-from csvae_cli.data.sources import entry, open_source
 from csvae_cli.device import Compute, Precision, resolve
 from csvae_cli.errors import RequestError
 from csvae_cli.presets import Facts, preset
@@ -47,8 +48,6 @@ class Trained:
 
     def summary(self) -> dict[str, Any]:
         """For --json: where it is, and the last line of its log."""
-        import json
-
         last = json.loads(self.run.log.read_text().splitlines()[-1])
         return {"run": str(self.run.path), "kind": self.config.model.kind, **last}
 
@@ -82,7 +81,7 @@ def resume(request: Request, run_path: Path | None) -> Trained:
     if request.epochs is not None:
         config = replace(config, training=replace(config.training, epochs=request.epochs))
     data_dir = request.data_dir or (Path(config.data.data_dir) if config.data.data_dir else None)
-    data = _read(config.data.dataset, data_dir, config.model.keep)
+    data = sources.read(config.data.dataset, data_dir, config.model.keep)
     state, progress = session.resume(run, config, data, compute)
     if state.epoch >= config.training.epochs:
         output.say(f"{run.path} is finished ({state.epoch} epochs); --epochs N trains it further.")
@@ -94,12 +93,12 @@ def resume(request: Request, run_path: Path | None) -> Trained:
 def _prepare(request: Request) -> tuple[RunConfig, Dataset, Compute, runs.Model | None]:
     if request.dataset is None:
         raise RequestError("Say what to train on with --dataset NAME; csvae datasets lists them.")
-    entry(request.dataset)
+    sources.entry(request.dataset)
     chosen_preset = preset(request.preset or "default")
     compute = resolve(request.device, request.precision)
     initial = runs.load(request.init_from, request.runs) if request.init_from else None
-    data = _read(request.dataset, request.data_dir, request.keep)
-    facts = Facts(len(data.splits["train"]), _model_shape(data), data.attributes, request.keep)
+    data = sources.read(request.dataset, request.data_dir, request.keep)
+    facts = Facts(len(data.splits["train"]), data.model_shape, data.attributes, request.keep)
     kind = cast(KindName, request.kind or (initial.config.model.kind if initial else "csvae"))
     model, training = chosen_preset(kind, _network(request, facts), facts)
     if request.w_dim is not None:
@@ -123,18 +122,6 @@ def _prepare(request: Request) -> tuple[RunConfig, Dataset, Compute, runs.Model 
         versions=runs.versions(),
     )
     return config, data, compute, initial
-
-
-def _read(dataset: str, data_dir: Path | None, keep: tuple[str, ...]) -> Dataset:
-    source = open_source(dataset, data_dir)
-    source.locate()
-    with output.progress() as progress:
-        return source.read(keep, progress)
-
-
-def _model_shape(data: Dataset) -> tuple[int, ...]:
-    """(C, H, W) of (H, W, C)."""
-    return data.shape if len(data.shape) == 1 else (data.shape[2], *data.shape[:2])
 
 
 def _network(request: Request, facts: Facts) -> NetworkName:

@@ -114,9 +114,10 @@ class _Saver:
         self.progress = replace(self.progress, log_lines=self.progress.log_lines + 1)
         if report is not None:
             self._weights(state.model, report)
-            runs.write(self.run.sample(epoch.epoch), sheets.png(report.sheet))
+            sheet = sheets.png(report.sheet)
+            runs.write(self.run.sample(epoch.epoch), sheet)
             if epoch.epoch == self.config.training.epochs:
-                runs.write(self.run.sheet, sheets.png(report.sheet))
+                runs.write(self.run.sheet, sheet)
         if report is not None or time.monotonic() - self.saved_at > _CHECKPOINT_EVERY:
             checkpoint.save(self.run, state, self.progress)
             self.saved_at = time.monotonic()
