@@ -71,5 +71,8 @@ class Source(Protocol):
         ...
 
     def read(self, keep: tuple[str, ...], progress: Progress) -> Dataset:
-        """All of it, checked as `locate` does; `keep` names further attributes to give labels for, after the data set's own."""
+        """All of it, checked as `locate` does.
+
+        keep: further attributes to give labels for, after the data set's own.
+        """
         ...
