@@ -18,6 +18,30 @@ class Shown:
     y: Tensor
 
 
+@dataclass
+class Memory:
+    """The last `size` codes that were shown, and their labels: what an adversary's further steps learn from.
+
+    Steps that repeat a single batch would learn it by heart and then read nothing from the next. The order
+    is oldest first; `codes` is empty before the first batch.
+    """
+
+    size: int
+    codes: Shown | None = None
+
+    def keep(self, shown: Shown) -> None:
+        old = self.codes
+        z = shown.z if old is None else torch.cat([old.z, shown.z])
+        y = shown.y if old is None else torch.cat([old.y, shown.y])
+        self.codes = Shown(z[-self.size :], y[-self.size :])
+
+    def draw(self, count: int, noise: torch.Generator) -> Shown:
+        """`count` of them, with replacement. Something must have been kept before."""
+        assert self.codes is not None
+        rows = torch.randint(len(self.codes.z), (count,), generator=noise, device=self.codes.z.device)
+        return Shown(self.codes.z[rows], self.codes.y[rows])
+
+
 def read_frozen(adversary: nn.Module, z: Tensor) -> Tensor:
     """The adversary's logits, N×k, through which a gradient reaches z but not the adversary."""
     frozen = {name: parameter.detach() for name, parameter in adversary.named_parameters()}

@@ -124,7 +124,7 @@ class CondVAEInfo(CondVAE):
         seen = mu if self.adversary_sees == "mean" else z
         self.shown = Shown(seen.detach(), y)
         terms["confusion"] = -known_cross_entropy(read_frozen(self.adversary, seen), y)
-        return {**terms, **self.adversary_terms()}
+        return {**terms, **self.adversary_terms(self.shown)}
 
-    def adversary_terms(self) -> dict[str, Tensor]:
-        return {"adversary": read_and_compare(self.adversary, self.shown)}
+    def adversary_terms(self, shown: Shown) -> dict[str, Tensor]:
+        return {"adversary": read_and_compare(self.adversary, shown)}

@@ -94,11 +94,11 @@ class CSVAE(Kind):
             "kl_z": self.reduce(kl_standard(codes.z_mu, codes.z_log_var)),
             "kl_w": self._per_dimension(torch.stack(kl_w, dim=1)),
             "neg_entropy": negative_entropy(read_frozen(self.adversary, seen)),
-            **self.adversary_terms(),
+            **self.adversary_terms(self.shown),
         }
 
-    def adversary_terms(self) -> dict[str, Tensor]:
-        return {"adversary": read_and_compare(self.adversary, self.shown)}
+    def adversary_terms(self, shown: Shown) -> dict[str, Tensor]:
+        return {"adversary": read_and_compare(self.adversary, shown)}
 
     def anchors(self, attribute: int) -> tuple[Tensor, Tensor]:
         ones = torch.ones(self.w_dims[attribute], device=self.w_head.weight.device)

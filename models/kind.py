@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from models.adversary import Shown
+
 Reduction = Literal["sum", "mean"]
 Sees = Literal["sample", "mean"]
 """What of q(z|x) the adversary is shown: a sample, as in the paper, or μ_z, as a fresh probe would be."""
@@ -57,6 +59,8 @@ class Kind(nn.Module, ABC):
     owners: ClassVar[Mapping[str, str]]
     w_dims: tuple[int, ...]
     active: Tensor
+    shown: Shown
+    """What `terms` last showed the adversary, where there is one."""
 
     def __init__(self, shape: Sequence[int], labels: int, latent_dim: int, reduction: Reduction) -> None:
         super().__init__()
@@ -86,8 +90,8 @@ class Kind(nn.Module, ABC):
     def anchors(self, attribute: int) -> tuple[Tensor, Tensor]:
         """The points (d_i) of W_i that stand for "absent" and for "present"."""
 
-    def adversary_terms(self) -> dict[str, Tensor]:
-        """The adversary's term again, with its weights as they are now, on what `terms` last showed it.
+    def adversary_terms(self, shown: Shown) -> dict[str, Tensor]:  # noqa: ARG002
+        """The adversary's term again, with its weights as they are now, on codes that it was shown.
 
         For adversaries that take several steps in their turn; nothing for kinds without one.
         """

@@ -12,7 +12,10 @@ from csvae_cli.data.batches import Batches
 from csvae_cli.data.dataset import Split
 from csvae_cli.device import Compute
 from csvae_cli.errors import WorkError
+from csvae_cli.runs import Run
+from csvae_cli.training import checkpoint
 from csvae_cli.training.loop import Epoch, Tick, learning_rate, start, train
+from models.adversary import Shown
 from models.kind import Codes, Kind, build
 
 CPU = Compute(torch.device("cpu"), "fp32", "for tests")
@@ -40,9 +43,11 @@ class Scales(Kind):
 
     def terms(self, x, y, noise):  # noqa: ARG002
         self.seen.append(x.clone())
-        return {"slope": self.slope.clone(), "data": x.mean() + 0 * self.slope, **self.adversary_terms()}
+        self.shown = Shown(x, y)
+        terms = {"slope": self.slope.clone(), "data": x.mean() + 0 * self.slope}
+        return {**terms, **self.adversary_terms(self.shown)}
 
-    def adversary_terms(self):
+    def adversary_terms(self, shown):  # noqa: ARG002
         return {"adversary": self.reader.clone()}
 
     def encode(self, x, y=None):  # noqa: ARG002
@@ -293,7 +298,7 @@ def test_nothing_is_done_when_stopped_at_once():
 
 
 @pytest.mark.parametrize("steps", [1, 3, 5, 7, 9])
-def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(steps):
+def test_a_training_that_was_stopped_goes_on_from_its_checkpoint_as_if_it_had_not_been(steps, tmp_path):
     training = config(schedule="cosine", adversary_steps=2)  # two epochs of five steps
     whole = small(training)
     expected = run(whole, points(), training)
@@ -301,7 +306,10 @@ def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(steps):
     halves = small(training)
     records = run(halves, points(), training, after(steps))
     assert (halves.epoch, halves.step) == divmod(steps, 5)
-    torch.manual_seed(1234)
+    stored = Run(tmp_path)
+    checkpoint.save(stored, halves, checkpoint.Progress(0, None))
+    halves = small(training, seed=99)
+    checkpoint.restore(stored, halves)
     records += run(halves, points(), training)
 
     assert [record.terms for record in records] == [record.terms for record in expected]
@@ -338,6 +346,39 @@ def test_a_bad_step_is_refused_and_named_and_leaves_the_weights_as_they_were():
     for name, value in weights_of(state).items():
         assert value.isfinite().all()
         assert torch.equal(value, weights_of(good)[name]), name
+
+
+def test_weights_broken_by_a_gradient_behind_finite_terms_are_not_given_out_as_good():
+    class Steep(Scales):
+        def terms(self, x, y, noise):
+            terms = super().terms(x, y, noise)
+            # A square root's slope at 0 is infinite, times 0 is NaN; its value is 0.
+            return {**terms, "slope": (0 * self.slope).sqrt()}
+
+    training = following(epochs=1)
+    state = start(Steep(), training, CPU)
+    with pytest.raises(WorkError, match="epoch 1: slope is no longer finite"):
+        run(state, numbered(4), training)
+    assert state.epoch == 0
+
+
+def test_further_steps_of_the_adversary_learn_from_many_batches():
+    met = []
+
+    class Watched(Scales):
+        def adversary_terms(self, shown):
+            met.append(shown.z)
+            return super().adversary_terms(shown)
+
+    training = following(epochs=1, adversary_steps=2)
+    run(start(Watched(), training, CPU), numbered(400), training)
+    own, drawn = met[::2], met[1::2]
+    so_far = [{float(z) for batch in own[: step + 1] for z in batch.flatten()} for step in range(100)]
+    for step, codes in enumerate(drawn):
+        assert set(codes.flatten().tolist()) <= so_far[step]
+    last = set(drawn[-1].flatten().tolist())
+    assert not last <= {float(z) for z in own[-1].flatten()}  # not only the newest
+    assert not last & {float(z) for batch in own[:-32] for z in batch.flatten()}  # nor the oldest
 
 
 @pytest.mark.parametrize("term", ["slope", "adversary"])

@@ -60,9 +60,9 @@ RANGES: Mapping[str, tuple[float, float]] = {
     # The styles, NaN where the attribute is absent.
     "glasses_shape": (0, 1),  # round … rectangular
     "glasses_thickness": (0.65, 2.3),  # of the frame
-    "glasses_size": (4.4, 6.4),  # half the width of a lens
+    "glasses_size": (3.9, 6.4),  # half the width of a lens
     "glasses_tint": (0, 1),  # clear … dark
-    "glasses_colour": (0, 1),  # black, brown, tortoise, red, gold, silver, blue
+    "glasses_colour": (0, 1),  # of the frame: black … brown
     "facial-hair_moustache": (0, 1),  # none … large
     "facial-hair_beard": (0, 1),  # none, chin only, whole jaw (0.5), long
     "facial-hair_density": (0, 1),  # stubble … full
@@ -70,7 +70,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
 }
 FACTORS: tuple[str, ...] = tuple(RANGES)
 
-_DRAWING = "1"  # change it with anything that changes a picture: prepared pictures are found by it
+_DRAWING = "2"  # change it with anything that changes a picture: prepared pictures are found by it
 _UNITS = 58  # the width of a picture
 _TILE = 512  # the side of the noise that hair is made of, in samples; a power of two
 _TILE_STEPS = 8  # of them to a unit
@@ -91,12 +91,8 @@ _HAIR = (
 _EYES = ((66, 40, 24), (112, 72, 40), (134, 112, 62), (88, 130, 84), (74, 128, 180), (134, 158, 172))
 _FRAMES = (
     (24, 22, 26),
-    (70, 42, 28),
-    (128, 72, 36),
-    (168, 40, 44),
-    (206, 164, 74),
-    (188, 194, 202),
-    (48, 76, 140),
+    (48, 38, 36),
+    (78, 50, 36),
 )
 _SHIRTS = (
     (232, 230, 226),

@@ -11,6 +11,7 @@ from torch import Tensor
 from csvae_cli import runs
 from csvae_cli.errors import WorkError
 from csvae_cli.training.loop import State
+from models.adversary import Shown
 
 _KEPT = 2
 
@@ -29,6 +30,7 @@ def save(run: runs.Run, state: State, progress: Progress) -> None:
     runs.write_tensors(folder / "weights.safetensors", state.model.state_dict())
     runs.write_tensors(folder / "moments.safetensors", _moments(state))
     runs.write_tensors(folder / "random.safetensors", {"noise": state.noise.get_state()})
+    runs.write_tensors(folder / "memory.safetensors", _memory(state))
     position = {
         "epoch": state.epoch,
         "step": state.step,
@@ -52,6 +54,7 @@ def restore(run: runs.Run, state: State) -> Progress | None:
     runs.load_weights(state.model, runs.read_tensors(folder / "weights.safetensors"), folder)
     _set_moments(state, runs.read_tensors(folder / "moments.safetensors"))
     state.noise.set_state(runs.read_tensors(folder / "random.safetensors")["noise"])
+    _set_memory(state, runs.read_tensors(folder / "memory.safetensors"))
     state.epoch, state.step, state.sums = position["epoch"], position["step"], position["sums"]
     return Progress(position["log_lines"], position["best"])
 
@@ -68,6 +71,17 @@ def _position(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise WorkError(f"{folder} is damaged; remove it and resume from the one before.") from error
     return position
+
+
+def _memory(state: State) -> dict[str, Tensor]:
+    shown = state.memory.codes
+    return {} if shown is None else {"z": shown.z.contiguous(), "y": shown.y.contiguous()}
+
+
+def _set_memory(state: State, tensors: dict[str, Tensor]) -> None:
+    if tensors:
+        device = next(state.model.parameters()).device
+        state.memory.codes = Shown(tensors["z"].to(device), tensors["y"].to(device))
 
 
 def _moments(state: State) -> dict[str, Tensor]:

@@ -13,10 +13,14 @@ from csvae_cli.config import TrainingConfig
 from csvae_cli.data.batches import Batches
 from csvae_cli.device import Compute
 from csvae_cli.errors import WorkError
+from models.adversary import Memory
 from models.kind import ADVERSARY, Kind
 
 _CHECK_EVERY = 50
 """Steps between looks at the terms on an accelerator, where each look makes the host wait."""
+
+_MEMORY, _DRAW = 32, 4
+"""Batches of codes that the adversary's further steps draw from, and how many batches' worth each draws."""
 
 
 @dataclass
@@ -25,11 +29,13 @@ class State:
 
     epoch, step: what is done: whole epochs, and steps of the next one. sums: of every term over those steps.
     noise: the generator of all that is random in a step; the order of the data depends on seed and epoch.
+    memory: what the adversary was shown of late.
     """
 
     model: Kind
     optimisers: dict[str, Adam]
     noise: torch.Generator
+    memory: Memory
     epoch: int = 0
     step: int = 0
     sums: dict[str, float] = field(default_factory=dict)
@@ -62,7 +68,7 @@ def start(model: Kind, config: TrainingConfig, compute: Compute) -> State:
         for name, parameters in model.groups().items()
     }
     noise = torch.Generator(compute.device).manual_seed(config.seed)
-    return State(model, optimisers, noise)
+    return State(model, optimisers, noise, Memory(_MEMORY * config.batch_size))
 
 
 def train(
@@ -85,6 +91,7 @@ def train(
         while state.step < steps:
             if stop():
                 state.sums = _to_host(sums, state.epoch)
+                _refuse_broken_weights(state)
                 return
             rate = learning_rate(config, state.epoch + state.step / steps)
             x, y = batches.rows(order[state.step * batch : (state.step + 1) * batch])
@@ -104,23 +111,31 @@ def train(
             loss.backward()
             for optimiser in optimisers.values():
                 optimiser.step()
-            if ADVERSARY in optimisers:
-                for _ in range(config.adversary_steps - 1):
-                    optimisers[ADVERSARY].zero_grad()
-                    with compute.autocast():
-                        again = model.adversary_terms()
-                    (config.weights[ADVERSARY] * again[ADVERSARY]).backward()
-                    optimisers[ADVERSARY].step()
+            if ADVERSARY in optimisers and config.adversary_steps > 1:
+                _train_adversary(state, config, compute)
             state.step += 1
             if state.step % 10 == 0:
                 done = state.step - first
                 yield Tick(state.epoch + 1, state.step / steps, done * batch / (time.perf_counter() - began))
+        _refuse_broken_weights(state)
         means = {name: value / steps for name, value in _to_host(sums, state.epoch).items()}
         speed = (steps - first) * batch / (time.perf_counter() - began)
         rate = learning_rate(config, state.epoch)
         state.epoch, state.step, state.sums = state.epoch + 1, 0, {}
         yield Epoch(state.epoch, means, speed, rate)
         model.train()
+
+
+def _train_adversary(state: State, config: TrainingConfig, compute: Compute) -> None:
+    """The adversary's further steps of its turn."""
+    optimiser = state.optimisers[ADVERSARY]
+    state.memory.keep(state.model.shown)
+    for _ in range(config.adversary_steps - 1):
+        optimiser.zero_grad()
+        with compute.autocast():
+            terms = state.model.adversary_terms(state.memory.draw(_DRAW * config.batch_size, state.noise))
+        (config.weights[ADVERSARY] * terms[ADVERSARY]).backward()
+        optimiser.step()
 
 
 def learning_rate(config: TrainingConfig, epoch: float) -> float:
@@ -142,6 +157,16 @@ def _flipped(x: Tensor, noise: torch.Generator) -> Tensor:
     """Each picture mirrored with probability ½."""
     mirrored = torch.rand(len(x), 1, 1, 1, generator=noise, device=x.device) < 0.5
     return torch.where(mirrored, x.flip(3), x)
+
+
+def _refuse_broken_weights(state: State) -> None:
+    """Finite terms may have gradients that are not; nothing that came of them may be kept as good."""
+    for name, value in state.model.state_dict().items():
+        if not bool(value.isfinite().all()):
+            raise WorkError(
+                f"Training diverged in epoch {state.epoch + 1}: {name} is no longer finite; the last good "
+                "weights stay. Lower the learning rate, or use --precision fp32."
+            )
 
 
 def _to_host(sums: dict[str, Tensor], epoch: int) -> dict[str, float]:
