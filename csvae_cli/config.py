@@ -28,6 +28,7 @@ class ModelConfig:
     label_dropout: how often q(w|x, y) is trained without y_i (csvae only).
     reduction: whether loss terms are sums or means over dimensions.
     adversary_sees: a sample of q(z|x), as in the paper, or its mean, as a probe would (csvae, condvae-info).
+    exclusive: exactly one of the attributes is present: an edit that puts one there takes the others away.
     """
 
     kind: KindName
@@ -41,6 +42,7 @@ class ModelConfig:
     label_dropout: float = 0.5
     reduction: Literal["sum", "mean"] = "sum"
     adversary_sees: Literal["sample", "mean"] = "sample"
+    exclusive: bool = False
 
     def __post_init__(self) -> None:
         if (self.network == "points") != (len(self.shape) == 1):

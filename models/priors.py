@@ -83,11 +83,11 @@ def label_prior(orientation: Orientation) -> LabelPrior:
     return LabelPrior(present_mean=0.0, present_std=0.1, absent_mean=3.0, absent_std=1.0)
 
 
-def known_cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
+def known_cross_entropy(logits: Tensor, y: Tensor, weight: Tensor | float = 1.0) -> Tensor:
     """Binary cross-entropy of the known labels: a sum over labels, a mean over the batch.
 
-    logits: N×k; y: N×k in {1, 0, −1}.
+    logits: N×k; y: N×k in {1, 0, −1}; weight: of each row and label, N×k, or the same for all.
     """
     known = (y >= 0).to(logits.dtype)
     losses = F.binary_cross_entropy_with_logits(logits, y.clamp(min=0).to(logits.dtype), reduction="none")
-    return (losses * known).sum(1).mean()
+    return (losses * known * weight).sum(1).mean()

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from models.priors import known_cross_entropy
+
 _PATIENCE = 15
 """Epochs without a better held-back loss after which fitting ends."""
 
@@ -92,6 +94,4 @@ def _balance(y: Tensor) -> Tensor:
 
 
 def _weighted(logits: Tensor, y: Tensor, weight: Tensor) -> Tensor:
-    rows = torch.where(y == 1, weight[1], weight[0])
-    losses = nn.functional.binary_cross_entropy_with_logits(logits, y.clamp(min=0).float(), reduction="none")
-    return (losses * rows * (y >= 0)).sum(1).mean()
+    return known_cross_entropy(logits, y, torch.where(y == 1, weight[1], weight[0]))

@@ -24,12 +24,14 @@ class Split:
     names: N names that a user recognises (file names, row numbers).
     factors: what a drawn picture was drawn from, name -> float32 N (NaN where it does not apply); only
         sources that draw have it.
+    identities: N names of the people shown, "" where nobody knows; only sources that know people have it.
     """
 
     x: NDArray[Any]
     labels: NDArray[np.int8]
     names: tuple[str, ...]
     factors: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    identities: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.x)
@@ -37,11 +39,15 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """attributes: the names of the label columns, in order; splits: by name."""
+    """attributes: the names of the label columns, in order; splits: by name.
+
+    exclusive: every row has exactly one of the labels (seven expressions, say), or none that is known.
+    """
 
     attributes: tuple[str, ...]
     splits: Mapping[SplitName, Split]
     fingerprint: str
+    exclusive: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -101,6 +101,7 @@ def _prepare(request: Request) -> tuple[RunConfig, Dataset, Compute, runs.Model 
     facts = Facts(len(data.splits["train"]), data.model_shape, data.attributes, request.keep)
     kind = cast(KindName, request.kind or (initial.config.model.kind if initial else "csvae"))
     model, training = chosen_preset(kind, _network(request, facts), facts)
+    model = replace(model, exclusive=data.exclusive)
     if request.w_dim is not None:
         model = replace(model, w_dim=request.w_dim)
     given = {

@@ -1,0 +1,120 @@
+"""A classifier of real pictures that judges changed ones (the paper's Method 1).
+
+It learns from real training pictures only, sharp and blurred, because a decoder's pictures are blurred and
+a judge that knows only sharp ones would judge the blur.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from models.networks import Classifier
+from models.priors import known_cross_entropy
+
+Rows = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""Row numbers (int64 N) -> x (N×C×H×W in [0, 1], or N×D) and y (N×k in {1, 0, −1})."""
+
+_BATCH = 128
+
+
+@dataclass(frozen=True)
+class Judge:
+    """exclusive: exactly one of the k labels is present, the one with the largest logit."""
+
+    network: Classifier
+    exclusive: bool
+
+    @torch.no_grad()
+    def probabilities(self, x: Tensor) -> Tensor:
+        """p(y_i = 1|x), N×k; where labels are exclusive, each row sums to 1."""
+        logits = self.network(x).float()
+        return logits.softmax(1) if self.exclusive else logits.sigmoid()
+
+    def present(self, x: Tensor) -> Tensor:
+        """Which labels it sees: bool N×k."""
+        p = self.probabilities(x)
+        if self.exclusive:
+            return F.one_hot(p.argmax(1), p.shape[1]).bool()
+        return p > 0.5
+
+
+def fit_judge(
+    rows: Rows,
+    count: int,
+    shape: Sequence[int],
+    labels: int,
+    *,
+    exclusive: bool,
+    epochs: int,
+    seed: int,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Judge:
+    """A judge trained on the rows 0 … count − 1; the caller's random state is left as it was.
+
+    Both classes of a label weigh the same, so that a rare one is not simply denied. progress: (steps done,
+    steps in all).
+    """
+    device = rows(torch.zeros(1, dtype=torch.int64))[0].device
+    noise = torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        torch.manual_seed(seed)
+        network = Classifier(shape, labels).to(device).to(memory_format=torch.channels_last)
+        optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=1e-2)
+        batch = min(_BATCH, count)
+        steps = epochs * (count // batch)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, max(steps, 2))
+        weight = _class_weights(rows, count).to(device)
+        done = 0
+        for _ in range(epochs):
+            for index in torch.randperm(count, generator=noise).split(batch)[: count // batch]:
+                x, y = rows(index)
+                logits = network(_disturbed(x, noise)).float()
+                optimiser.zero_grad()
+                _loss(logits, y, weight, exclusive).backward()
+                optimiser.step()
+                schedule.step()
+                done += 1
+                progress(done, steps)
+    return Judge(network.eval(), exclusive)
+
+
+def blurred(x: Tensor, sigma: float) -> Tensor:
+    """Pictures N×C×H×W under a Gaussian of that standard deviation in pixels, edges replicated."""
+    if sigma <= 0:
+        return x
+    reach = max(1, round(3 * sigma))
+    offsets = torch.arange(-reach, reach + 1, dtype=x.dtype, device=x.device)
+    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    kernel = (kernel / kernel.sum()).expand(x.shape[1], 1, -1)
+    x = F.pad(x, (reach, reach, reach, reach), mode="replicate")
+    x = F.conv2d(x, kernel[..., None], groups=x.shape[1])
+    return F.conv2d(x, kernel[..., None, :], groups=x.shape[1])
+
+
+def _disturbed(x: Tensor, noise: torch.Generator) -> Tensor:
+    """Pictures of a batch mirrored, and two batches in three blurred, by up to 2 pixels; points as they are."""
+    if x.dim() != 4:
+        return x
+    mirror, amount, share = torch.rand(3, generator=noise).tolist()
+    if mirror < 0.5:
+        x = x.flip(3)
+    return blurred(x, 2 * amount) if share < 2 / 3 else x
+
+
+def _class_weights(rows: Rows, count: int) -> Tensor:
+    """2×k: what a row counts whose label is absent, present; the mean over the rows is 1."""
+    y = torch.cat([rows(index)[1].cpu() for index in torch.arange(count).split(4096)])
+    counts = torch.stack([(y == 0).sum(0), (y == 1).sum(0)]).float().clamp(min=1)
+    return counts.sum(0) / (2 * counts)
+
+
+def _loss(logits: Tensor, y: Tensor, weight: Tensor, exclusive: bool) -> Tensor:
+    if exclusive:
+        known = (y == 1).any(1)
+        losses = F.cross_entropy(logits, y.argmax(1), reduction="none", weight=weight[1] / weight[1].mean())
+        return (losses * known).mean()
+    per_row = torch.where(y == 1, weight[1], weight[0])
+    return known_cross_entropy(logits, y, per_row)
