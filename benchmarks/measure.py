@@ -65,7 +65,7 @@ def main() -> None:
         )
     if data.splits["train"].factors and len(config.shape) == 3:
         found["factors"] = factors(
-            codes, data.splits["train"], codes_held, data.splits[options.split], config.attributes
+            codes, train, data.splits["train"], codes_held, data.splits[options.split], config.attributes
         )
     print(json.dumps(found, indent=1))
 
@@ -175,14 +175,14 @@ def _judged(
 
 
 def factors(
-    codes: Codes, train: Split, codes_held: Codes, held: Split, attributes: tuple[str, ...]
+    codes: Codes, batches: Batches, train: Split, codes_held: Codes, held: Split, attributes: tuple[str, ...]
 ) -> dict[str, dict[str, float]]:
     """R² on held-out faces of each true style factor, from each w and from z, over faces that show it."""
     found: dict[str, dict[str, float]] = {}
     for factor, values in train.factors.items():
         if not factor.startswith(tuple(f"{name}_" for name in attributes)):
             continue
-        values = values[: len(codes.z_mu)]
+        values = values[batches.spread(len(codes.z_mu)).numpy()]
         shown, shown_held = ~np.isnan(values), ~np.isnan(held.factors[factor])
         found[factor] = {}
         for part, (fitted, scored) in parts(codes, codes_held, attributes).items():

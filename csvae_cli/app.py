@@ -12,6 +12,7 @@ import typer
 from csvae_cli import __version__, output
 from csvae_cli.commands.datasets import datasets
 from csvae_cli.commands.encode import encode
+from csvae_cli.commands.evaluate import evaluate
 from csvae_cli.commands.grid import grid
 from csvae_cli.commands.info import info
 from csvae_cli.commands.train import train
@@ -24,7 +25,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (train, transfer, grid, encode, datasets, info):
+for command in (train, transfer, grid, encode, evaluate, datasets, info):
     app.command()(command)
 
 

@@ -60,6 +60,11 @@ class ModelConfig:
             raise RequestError("label_dropout must be between 0 and 1.")
 
     @property
+    def others(self) -> Literal["own", "absent"]:
+        """What an edit of one attribute puts into the W of the others: see `Kind.switch`."""
+        return "absent" if self.exclusive else "own"
+
+    @property
     def edited(self) -> tuple[str, ...]:
         """The attributes that are there to be edited, not only kept."""
         return tuple(name for name in self.attributes if name not in self.keep)

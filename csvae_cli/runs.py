@@ -14,7 +14,7 @@ from torch import Tensor
 
 from csvae_cli.config import RunConfig, from_json, to_json
 from csvae_cli.errors import RequestError, WorkError
-from models.kind import Kind, build
+from models.kind import Kind, Others, build
 from models.subspace import SubspaceStatistics
 
 
@@ -77,6 +77,10 @@ class Model:
     config: RunConfig
     statistics: Statistics
     name: str
+
+    def others(self, points: Mapping[int, Tensor]) -> Others:
+        """What an edit to `points` puts into the other W_l; without any, all keep their own."""
+        return self.config.model.others if points else "own"
 
 
 def create(root: Path, name: str, config: RunConfig) -> Run:

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from csvae_cli.data.batches import to_pictures
-from models.kind import Codes, Kind
+from models.kind import Codes, Kind, Others
 from models.subspace import SubspaceStatistics, along_axes
 
 _INK, _PAPER, _GAP = (40, 40, 40), (255, 255, 255), 3
@@ -81,13 +81,14 @@ def people_by_styles(
     points: Sequence[Tensor],
     title: str = "",
     rows: Sequence[str] = (),
+    others: Others = "own",
 ) -> Image.Image:
     """People down, styles across (the paper's Figure 6): the picture, its reconstruction, each style.
 
     x: float N×C×H×W in [0, 1] and its codes; points: of W_i of the attribute, d_i each.
     """
     columns = [x, model.decode(codes.z_mu, codes.w_mu)]
-    columns += [model.switch(codes, {attribute: point}) for point in points]
+    columns += [model.switch(codes, {attribute: point}, others) for point in points]
     cells = torch.stack([to_pictures(column) for column in columns], dim=1)
     return contact_sheet(cells, rows or [""] * len(x), ["picture", "own", *names], title)
 
@@ -113,3 +114,16 @@ def scatter(panels: Sequence[tuple[str, str, Tensor]], labels: Tensor, size: int
         )
         page.paste(text.rotate(90, expand=True), (left - 24, 8))
     return page
+
+
+def point_panels(codes: Codes, y: Tensor) -> Image.Image:
+    """The paper's Figure 2: (z₂, w₁), Z and W, coloured by label."""
+    z, w = codes.z_mu.cpu(), codes.w_mu[0].cpu()
+    if w.shape[1] == 1:
+        w = torch.cat([w, torch.zeros_like(w)], dim=1)
+    panels = [
+        ("z2", "w1", torch.stack([z[:, -1], w[:, 0]], dim=1)),
+        ("z1", "z2", torch.stack([z[:, 0], z[:, -1]], dim=1)),
+        ("w1", "w2", w[:, :2]),
+    ]
+    return scatter(panels, y[:, 0].cpu())

@@ -126,5 +126,8 @@ class CondVAEInfo(CondVAE):
         terms["confusion"] = -known_cross_entropy(read_frozen(self.adversary, seen), y)
         return {**terms, **self.adversary_terms(self.shown)}
 
+    def adversary_logits(self, z: Tensor) -> Tensor:
+        return read_frozen(self.adversary, z)
+
     def adversary_terms(self, shown: Shown) -> dict[str, Tensor]:
         return {"adversary": read_and_compare(self.adversary, shown)}

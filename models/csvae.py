@@ -97,6 +97,9 @@ class CSVAE(Kind):
             **self.adversary_terms(self.shown),
         }
 
+    def adversary_logits(self, z: Tensor) -> Tensor:
+        return read_frozen(self.adversary, z)
+
     def adversary_terms(self, shown: Shown) -> dict[str, Tensor]:
         return {"adversary": read_and_compare(self.adversary, shown)}
 

@@ -30,7 +30,7 @@ class Judge:
     @torch.no_grad()
     def probabilities(self, x: Tensor) -> Tensor:
         """p(y_i = 1|x), N×k; where labels are exclusive, each row sums to 1."""
-        logits = self.network(x).float()
+        logits: Tensor = self.network(x).float()
         return logits.softmax(1) if self.exclusive else logits.sigmoid()
 
     def present(self, x: Tensor) -> Tensor:
@@ -50,7 +50,7 @@ def fit_judge(
     exclusive: bool,
     epochs: int,
     seed: int,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None],
 ) -> Judge:
     """A judge trained on the rows 0 … count − 1; the caller's random state is left as it was.
 
@@ -95,7 +95,7 @@ def blurred(x: Tensor, sigma: float) -> Tensor:
 
 
 def _disturbed(x: Tensor, noise: torch.Generator) -> Tensor:
-    """Pictures of a batch mirrored, and two batches in three blurred, by up to 2 pixels; points as they are."""
+    """A batch of pictures, mirrored or not, two in three blurred by up to 2 pixels; points as they are."""
     if x.dim() != 4:
         return x
     mirror, amount, share = torch.rand(3, generator=noise).tolist()

@@ -97,6 +97,10 @@ class Kind(nn.Module, ABC):
         """
         return {}
 
+    def adversary_logits(self, z: Tensor) -> Tensor | None:  # noqa: ARG002
+        """What the kind's own adversary reads from z (N×latent_dim): logits N×k; None for kinds without."""
+        return None
+
     def switch(self, codes: Codes, points: Mapping[int, Tensor], others: Others = "own") -> Tensor:
         """G_ij(x, p): x of the codes' z with p in W_i for each attribute i of `points` (p: d_i or N×d_i)."""
         count = len(codes.z_mu)

@@ -64,6 +64,25 @@ def along_axes(statistics: SubspaceStatistics, coefficients: Sequence[float] | T
     return statistics.present_mean + (c * statistics.stds[:used]) @ statistics.axes[:used]
 
 
+_NO_SPREAD = 0.25
+"""The standard deviation of a code that is a label (±1) and has no spread of its own."""
+
+
+def plane(statistics: SubspaceStatistics, rows: int, columns: int, span: float) -> Tensor:
+    """rows·columns points around the present mean, ± span standard deviations, row by row, N×d_i.
+
+    Over W_i itself where it has 2 dimensions (the first grows to the right, the second upwards), over its
+    first two principal components where it has more, all along its dimension where it has one.
+    """
+    dim = len(statistics.stds)
+    if dim == 1:
+        offsets = span * _even(rows * columns)[:, None].to(statistics.stds)
+        return statistics.present_mean + offsets * statistics.stds.clamp(min=_NO_SPREAD)
+    if dim == 2:
+        return grid(statistics.present_mean, rows, columns, span * coordinate_stds(statistics))
+    return along_axes(statistics, grid(torch.zeros(2), rows, columns, span))
+
+
 def coordinate_stds(statistics: SubspaceStatistics) -> Tensor:
     """Standard deviations of the present codes along the coordinates of W_i themselves, d_i."""
     return (statistics.axes.square() * statistics.stds[:, None].square()).sum(0).sqrt()

@@ -19,6 +19,7 @@ class VAE(Kind):
 
     owners: ClassVar[Mapping[str, str]] = {"recon": "autoencoder", "kl_z": "autoencoder"}
     class_means: Tensor
+    exclusive: Tensor
 
     def __init__(
         self,
@@ -35,6 +36,7 @@ class VAE(Kind):
         self.z_head = networks.gaussian_head(features, 0, latent_dim)
         self.decoder = networks.decoder(network, latent_dim, shape)
         self.register_buffer("class_means", torch.zeros(labels, 2, latent_dim))
+        self.register_buffer("exclusive", torch.tensor(False))
 
     def groups(self) -> Mapping[str, list[nn.Parameter]]:
         return {"autoencoder": list(self.parameters())}
@@ -61,7 +63,11 @@ class VAE(Kind):
         return label_anchors(self.class_means.device)
 
     def switch(self, codes: Codes, points: Mapping[int, Tensor], others: Others = "own") -> Tensor:
-        """G_ij(x) = D(μ_z(x) − m_i + m_j): from the picture's own class (w_i = ±1) to the one at p = ±1."""
+        """G_ij(x) = D(μ_z(x) − m_i + m_j): from the picture's own class (w_i = ±1) to the one at p = ±1.
+
+        Where exactly one label is present, m_j goes in as j is switched on, m_i goes out as i is switched off
+        (`others="absent"`).
+        """
         z = codes.z_mu
         for attribute, own in enumerate(codes.w_mu):
             if attribute in points:
@@ -77,13 +83,21 @@ class VAE(Kind):
     def settle(self, z_mu: Tensor, y: Tensor) -> None:
         super().settle(z_mu, y)
         z_mu = z_mu * self.active
+        one_each = bool((y >= 0).all()) and bool((y.sum(1) == 1).all())
+        self.exclusive.fill_(self.labels > 1 and one_each)
         for attribute in range(self.labels):
             for label in (0, 1):
                 rows = z_mu[y[:, attribute] == label]
                 if len(rows):
                     self.class_means[attribute, label] = rows.mean(0)
+        if self.exclusive:
+            # Then "absent" is the mean of all, and −(m_i − m) + (m_j − m) is the paper's −m_i + m_j.
+            self.class_means[:, 0] = z_mu.mean(0)
 
     def _nearer_class(self, mu: Tensor) -> Tensor:
-        """±1 for each label: the class whose mean is nearer, N×k."""
+        """±1 for each label: the class whose mean is nearer, N×k; one +1 only where labels are exclusive."""
         distance = (mu[:, None, None] - self.class_means).square().sum(-1)
+        if self.exclusive:
+            nearest = distance[..., 1].argmin(1)
+            return 2.0 * nn.functional.one_hot(nearest, self.labels) - 1
         return torch.where(distance[..., 1] < distance[..., 0], 1.0, -1.0)

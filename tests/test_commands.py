@@ -37,6 +37,7 @@ def test_a_run_directory_holds_what_the_contract_says(trained: Path) -> None:
         f"{folder}/weights.safetensors",
         f"{folder}/moments.safetensors",
         f"{folder}/random.safetensors",
+        f"{folder}/memory.safetensors",
         f"{folder}/state.json",
     }
     lines = [json.loads(line) for line in (trained / "log.jsonl").read_text().splitlines()]

@@ -8,7 +8,7 @@ from torch import nn
 from torch.distributions import Bernoulli
 
 from models.adversary import Shown, negative_entropy
-from models.kind import KINDS, build
+from models.kind import KINDS, Codes, build
 
 NETWORKS = {
     "points": {"network": "points", "shape": (3,)},
@@ -483,6 +483,22 @@ def test_vae_keeps_the_mean_of_a_class_that_does_not_occur():
     model.settle(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[0, 0], [1, 1]]))
     model.settle(torch.tensor([[7.0, 7.0], [9.0, 9.0]]), torch.tensor([[1, -1], [1, -1]]))
     assert model.class_means.tolist() == [[[1, 2], [8, 8]], [[1, 2], [3, 4]]]
+
+
+def test_vae_moves_between_the_means_of_exclusive_classes():
+    torch.manual_seed(0)
+    model = build("vae", shape=(3,), labels=3, network="points", latent_dim=2).eval()
+    z = torch.tensor([[1.0, 0.0], [3.0, 0.0], [0.0, 5.0], [-6.0, -6.0]])
+    model.settle(z, torch.tensor([[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]))
+    decoded = []
+    model.decoder.register_forward_pre_hook(lambda _, inputs: decoded.append(inputs[0]))
+    own = model._nearer_class(z[2:3])
+    assert own.tolist() == [[-1, 1, -1]]
+    codes = Codes(z[2:3], z[2:3], tuple(own.split(1, 1)), tuple(own.split(1, 1)))
+    with torch.no_grad():
+        model.switch(codes, {0: torch.ones(1)}, "absent")
+    # D(μ − m_i + m_j): from the second class, whose mean it is, to the first's.
+    torch.testing.assert_close(decoded[0], torch.tensor([[2.0, 0.0]]))
 
 
 @pytest.mark.parametrize("kind", ["condvae", "condvae-info"])

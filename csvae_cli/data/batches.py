@@ -34,9 +34,14 @@ class Batches:
         """index: int64 N, on the device of `self.x`."""
         return self.to_float(self.x[index]), self.y[index].to(self.device)
 
+    def spread(self, count: int) -> Tensor:
+        """`count` row numbers at most, evenly over the split, in order: rows may be sorted by class."""
+        count = min(count, len(self))
+        return torch.arange(count, device=self.x.device) * len(self) // max(count, 1)
+
     def chunks(self, count: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """The first `count` rows at most, in order, 256 at a time."""
-        for index in torch.arange(min(count, len(self)), device=self.x.device).split(_CHUNK):
+        """The rows of `spread(count)`, 256 at a time."""
+        for index in self.spread(count).split(_CHUNK):
             yield self.rows(index)
 
     def to_float(self, x: Tensor) -> Tensor:

@@ -3,8 +3,7 @@
 Only `read` imports numpy and Pillow: to list and to count the pictures takes neither.
 """
 
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from hashlib import sha256
@@ -12,8 +11,8 @@ from io import BytesIO
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zipfile import BadZipFile, ZipFile, ZipInfo
 
+from csvae_cli.data.picture_files import Archive, Folder, Form, entries, unreadable
 from csvae_cli.errors import RequestError, WorkError, one_of
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 _ATTRIBUTES = "list_attr_celeba.txt"
 _PARTITION = "list_eval_partition.txt"
 _PICTURES = "img_align_celeba"
+_FORM = Form((".jpg",))
 
 _PARTS: Mapping[str, "SplitName"] = {"0": "train", "1": "valid", "2": "test"}
 
@@ -267,17 +267,11 @@ def _lines(path: Path) -> list[str]:
     try:
         return path.read_text("utf-8", errors="replace").rstrip().split("\n")
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
 def _bad_line(path: Path, number: int, problem: str) -> RequestError:
     return RequestError(f"{path}, line {number}: {problem}; take the list as CelebA's authors publish it.")
-
-
-def _unreadable(path: Path, error: OSError) -> RequestError:
-    return RequestError(
-        f"{path} cannot be read ({error.strerror}); make it readable, or name other data with --data-dir."
-    )
 
 
 def _some(names: Sequence[str], total: int) -> str:
@@ -291,12 +285,12 @@ def _some(names: Sequence[str], total: int) -> str:
 class _Files:
     attributes: Path
     partition: Path
-    pictures: "_Folder | _Archive"
+    pictures: Folder | Archive
 
 
 def _find(data_dir: Path) -> _Files:
     """CelebA in this directory or in celeba/ in it: where most of it is. Raises RequestError."""
-    if not _entries(data_dir) and not data_dir.is_dir():
+    if not entries(data_dir) and not data_dir.is_dir():
         raise RequestError(
             f"There is no directory {data_dir}; name CelebA's with --data-dir (or CSVAE_DATA)."
         )
@@ -326,104 +320,30 @@ def _lacking(root: Path, what: str) -> RequestError:
 
 def _find_list(root: Path, name: str) -> Path | None:
     folders = (root, root / "Anno", root / "Eval")
-    return next((folder / name for folder in folders if name in _entries(folder)), None)
+    return next((folder / name for folder in folders if name in entries(folder)), None)
 
 
-def _find_pictures(root: Path) -> "_Folder | _Archive | None":
+def _find_pictures(root: Path) -> Folder | Archive | None:
     """A folder with pictures, else the zip; a folder without any only where there is nothing else."""
     archive, empty = None, None
     for base in (root, root / "Img"):
-        entries = _entries(base)
-        if f"{_PICTURES}.zip" in entries:
-            archive = archive or _Archive(base / f"{_PICTURES}.zip")
-        if _PICTURES in entries:
+        found = entries(base)
+        if f"{_PICTURES}.zip" in found:
+            archive = archive or Archive(base / f"{_PICTURES}.zip", _FORM)
+        if _PICTURES in found:
             for folder in (base / _PICTURES, base / _PICTURES / _PICTURES):
-                pictures = _Folder(folder)
+                pictures = Folder(folder, _FORM)
                 if pictures.names:
                     return pictures
                 empty = empty or pictures
     return archive or empty
 
 
-def _entries(directory: Path) -> list[str]:
-    """The names in a directory, none where it does not exist. Raises RequestError where it cannot be read."""
-    try:
-        with os.scandir(directory) as entries:
-            return [entry.name for entry in entries]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise _unreadable(directory, error) from error
-
-
-# The pictures: where they are, what tells one version of them from another, and their bytes.
-
-
-def _is_picture(name: str) -> bool:
-    return name.endswith(".jpg") and not name.startswith(".")  # "._000001.jpg" is Apple's
-
-
-class _Folder:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[type["_Folder"], tuple[Path]]:
-        return _Folder, (self.path,)  # without the names: workers do not need them
-
-    @cached_property
-    def names(self) -> frozenset[str]:
-        return frozenset(filter(_is_picture, _entries(self.path)))
-
-    def stamp(self, name: str) -> str:
-        """Raises RequestError."""
-        try:
-            status = (self.path / name).stat()
-        except OSError as error:
-            raise _unreadable(self.path / name, error) from error
-        return f"{status.st_size} {status.st_mtime_ns}"
-
-    def content(self, name: str) -> bytes:
-        return (self.path / name).read_bytes()
-
-
-class _Archive:
-    """A zip, read in place, with the pictures in whatever folder of it; each process opens it once."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[type["_Archive"], tuple[Path]]:
-        return _Archive, (self.path,)
-
-    @cached_property
-    def _zip(self) -> ZipFile:
-        try:
-            return ZipFile(self.path)
-        except OSError as error:
-            raise _unreadable(self.path, error) from error
-        except (BadZipFile, ValueError, NotImplementedError) as error:
-            raise RequestError(f"{self.path} is not a whole zip file; copy or download it again.") from error
-
-    @cached_property
-    def _members(self) -> dict[str, ZipInfo]:
-        members = ((info.filename.rpartition("/")[2], info) for info in self._zip.infolist())
-        return {name: info for name, info in members if _is_picture(name)}
-
-    @property
-    def names(self) -> Set[str]:
-        """Raises RequestError."""
-        return self._members.keys()
-
-    def stamp(self, name: str) -> str:
-        info = self._members[name]
-        return f"{info.CRC:08x} {info.file_size}"
-
-    def content(self, name: str) -> bytes:
-        return self._zip.read(self._members[name])
+# The pictures.
 
 
 def _crops(
-    pictures: _Folder | _Archive, names: Sequence[str], size: int, start: int, stop: int
+    pictures: Folder | Archive, names: Sequence[str], size: int, start: int, stop: int
 ) -> "NDArray[np.uint8]":
     """The pictures with these names from start to stop, cropped: uint8 n×size×size×3. Raises WorkError."""
     import numpy as np
@@ -431,7 +351,7 @@ def _crops(
     return np.stack([_crop(pictures, name, size) for name in names[start:stop]])
 
 
-def _crop(pictures: _Folder | _Archive, name: str, size: int) -> "NDArray[np.uint8]":
+def _crop(pictures: Folder | Archive, name: str, size: int) -> "NDArray[np.uint8]":
     import numpy as np
     from PIL import Image
 

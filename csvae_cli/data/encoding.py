@@ -14,7 +14,10 @@ from models.kind import Codes, Kind
 def encode_split(
     model: Kind, batches: Batches, count: int, compute: Compute, *, with_labels: bool
 ) -> tuple[Codes, Tensor]:
-    """Codes and labels of the first `count` rows; with_labels: whether the encoder is shown the labels."""
+    """Codes and labels of `count` rows at most, evenly over the split.
+
+    with_labels: whether the encoder is shown the labels.
+    """
     parts, labels = [], []
     for x, y in batches.chunks(count):
         with compute.autocast():

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from csvae_cli.data.expressions import WITH_CONTEMPT, WITH_NEUTRAL
 from csvae_cli.errors import one_of
 
 if TYPE_CHECKING:
@@ -57,6 +58,24 @@ SOURCES: dict[str, Entry] = {
         ("glasses", "facial-hair"),
         _CELEBA,
         {"attributes": ("glasses", "facial-hair")},
+    ),
+    "fer2013": Entry(
+        "csvae_cli.data.fer2013:Fer2013",
+        "FER2013, faces from the web with seven expressions, grey 48×48",
+        WITH_NEUTRAL,
+        "FER2013: fer2013.zip, its folders train/, validation/ and test/, or Kaggle's fer2013.csv",
+    ),
+    "ckplus": Entry(
+        "csvae_cli.data.ckplus:CkPlus",
+        "CK+, acted faces with seven expressions, grey 48×48, split by person",
+        WITH_CONTEMPT,
+        "CK+: CK+48.zip or the folder CK+48/",
+    ),
+    "tfd": Entry(
+        "csvae_cli.data.tfd:Tfd",
+        "TFD, faces with seven expressions, grey 48×48, mostly labelled by a classifier that is sure",
+        WITH_NEUTRAL,
+        "TFD: TFD_48x48.mat",
     ),
     "swiss-roll": Entry(
         "csvae_cli.data.swiss_roll:SwissRoll",

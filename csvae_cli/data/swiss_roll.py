@@ -27,10 +27,7 @@ class SwissRoll:
         self.seed = seed
 
     def locate(self) -> None:
-        from importlib.util import find_spec
-
-        if find_spec("sklearn") is None:
-            raise RequestError("swiss-roll needs scikit-learn; install it with pip install 'csvae[points]'.")
+        """There is nothing to find."""
 
     def counts(self) -> Mapping[SplitName, tuple[int, Mapping[str, int]]]:
         return {name: (size, {"half": size // 2}) for name, size in self._sizes().items()}
@@ -38,7 +35,6 @@ class SwissRoll:
     def read(self, keep: tuple[str, ...], progress: Progress) -> Dataset:  # noqa: ARG002 (it takes no time)
         from sklearn.datasets import make_swiss_roll
 
-        self.locate()
         if keep:
             raise RequestError(f"swiss-roll has no attribute “{keep[0]}” to keep; it has only half.")
         points, spiral = make_swiss_roll(self.count, noise=0.0, random_state=self.seed)

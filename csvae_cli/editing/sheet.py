@@ -65,7 +65,8 @@ def _people(editor: Editor, x: Tensor, attribute: int, labels: Sequence[str]) ->
     title = f"{model.config.model.attributes[attribute]}, {model.config.model.kind}"
     with torch.no_grad():
         codes = editor.kind.encode(x)
-    return sheets.people_by_styles(editor.kind, x, codes, attribute, *styles, title=title, rows=labels)
+    others = model.config.model.others
+    return sheets.people_by_styles(editor.kind, x, codes, attribute, *styles, title, labels, others)
 
 
 def _plane(editor: Editor, x: Tensor, attribute: int, size: tuple[int, int], span: float) -> Image.Image:

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from csvae_cli.errors import RequestError
 from csvae_cli.runs import Model
-from models.subspace import along_axes, coordinate_stds, grid
+from models import subspace as subspaces
+from models.subspace import along_axes, grid
 
 
 @dataclass(frozen=True)
@@ -75,15 +76,12 @@ def plane(model: Model, attribute: int, rows: int, columns: int, span: float) ->
     """
     subspace = model.statistics.subspaces[attribute]
     dim = len(subspace.stds)
-    if dim == 1:
-        offsets = _steps(columns, span)
-        points = subspace.present_mean + torch.tensor(offsets)[:, None] * subspace.stds.clamp(min=_NO_SPREAD)
-        return [Style("at" + _comma(point.tolist()), point) for point in points]
-    if dim == 2:
-        points = grid(subspace.present_mean, rows, columns, span * coordinate_stds(subspace))
+    points = subspaces.plane(subspace, 1 if dim == 1 else rows, columns, span)
+    if dim <= 2:
         return [Style("at" + _comma(point.tolist()), point) for point in points]
     coefficients = grid(torch.zeros(2), rows, columns, span)
-    return [Style(f"pc1{c[0]:+.2f}pc2{c[1]:+.2f}", along_axes(subspace, c)) for c in coefficients]
+    names = [f"pc1{c[0]:+.2f}pc2{c[1]:+.2f}" for c in coefficients.tolist()]
+    return [Style(name, point) for name, point in zip(names, points, strict=True)]
 
 
 def parse_grid(text: str) -> tuple[int, int]:
@@ -103,10 +101,6 @@ def parse_point(text: str) -> tuple[float, ...]:
     if not point or not all(-1e6 < value < 1e6 for value in point):
         raise RequestError(f"--at takes numbers with commas between, as in 1.5,-2, not “{text}”.")
     return point
-
-
-_NO_SPREAD = 0.25
-"""The step of a code that is a label (±1) and has no spread of its own."""
 
 
 def _steps(count: int, span: float) -> list[float]:

@@ -96,9 +96,10 @@ class Editor:
 
     @torch.no_grad()
     def decode(self, codes: Codes, points: Mapping[int, Tensor]) -> Tensor:
-        """G_ij(x, p) with the other attributes as they are: float C×H×W on the CPU, not clamped."""
+        """G_ij(x, p), float C×H×W on the CPU, not clamped; what other W hold: `Model.others`."""
         with self.compute.autocast():
-            x = self.kind.switch(codes, {i: p.to(self.compute.device) for i, p in points.items()})
+            moved = {i: p.to(self.compute.device) for i, p in points.items()}
+            x = self.kind.switch(codes, moved, self.model.others(points))
         return x[0].float().cpu()
 
     def edits(

@@ -86,25 +86,13 @@ def _sheet(
     model: Kind, statistics: Statistics, valid: Codes, y: Tensor, config: RunConfig, compute: Compute
 ) -> Image.Image:
     if len(config.model.shape) == 1:
-        return point_panels(valid, y)
+        return sheets.point_panels(valid, y)
     x = from_pictures(statistics.faces.to(compute.device))
     codes = model.encode(x, statistics.labels.to(compute.device))
     pages = []
     for name in config.model.edited:
         attribute = config.model.index(name)
         styles = sheets.style_points(statistics.subspaces[attribute], model.anchors(attribute)[0])
-        pages.append(sheets.people_by_styles(model, x, codes, attribute, *styles, title=name))
+        others = config.model.others
+        pages.append(sheets.people_by_styles(model, x, codes, attribute, *styles, name, others=others))
     return sheets.stack(pages)
-
-
-def point_panels(codes: Codes, y: Tensor) -> Image.Image:
-    """The paper's Figure 2: (z₂, w₁), Z and W, coloured by label."""
-    z, w = codes.z_mu.cpu(), codes.w_mu[0].cpu()
-    if w.shape[1] == 1:
-        w = torch.cat([w, torch.zeros_like(w)], dim=1)
-    panels = [
-        ("z2", "w1", torch.stack([z[:, -1], w[:, 0]], dim=1)),
-        ("z1", "z2", torch.stack([z[:, 0], z[:, -1]], dim=1)),
-        ("w1", "w2", w[:, :2]),
-    ]
-    return sheets.scatter(panels, y[:, 0].cpu())

@@ -1,0 +1,46 @@
+"""csvae evaluate."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from csvae_cli.commands.options import RUNS, DataDir, Device, Json, ModelRef, Precision, PrecisionOption, Runs
+
+
+class EvaluatedSplit(StrEnum):
+    val = "val"
+    test = "test"
+
+
+def evaluate(
+    model: ModelRef = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option("--dataset", metavar="NAME", help="Default: the one the model was trained on."),
+    ] = None,
+    split: Annotated[
+        EvaluatedSplit, typer.Option("--split", help="The people to judge by; choose nothing on test.")
+    ] = EvaluatedSplit.val,
+    data_dir: DataDir = None,
+    runs: Runs = RUNS,
+    device: Device = "auto",
+    precision: PrecisionOption = Precision.auto,
+    as_json: Json = False,
+) -> None:
+    """Say how good a model is: what z leaks, whether edits are accepted, how varied and faithful they are.
+
+    Example: csvae evaluate --dataset celeba-glasses --split test
+    """
+    from csvae_cli import output
+    from csvae_cli.device import resolve
+    from csvae_cli.evaluation import report
+    from csvae_cli.evaluation.evaluate import evaluate as measure
+
+    compute = resolve(device, precision.value)
+    found, path = measure(model, runs, dataset, "valid" if split == "val" else "test", data_dir, compute)
+    if as_json:
+        output.answer_json({**found.as_json(), "report": str(path)})
+    else:
+        report.show(f"{found.model} on {found.dataset}, {found.split} split", found.figures)
+        output.answer(str(path))

@@ -1,0 +1,195 @@
+"""What the data sets of facial expressions share: names, where files are looked for, checks, grey pictures.
+
+Only `one_hot` and `dataset` import numpy and Pillow: to list and to count the pictures takes neither.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from io import BytesIO
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from csvae_cli.data.picture_files import Pictures, entries
+from csvae_cli.errors import RequestError, UserError, WorkError, one_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from csvae_cli.data.dataset import Dataset, SplitName
+    from csvae_cli.output import Progress
+
+WITH_NEUTRAL = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
+WITH_CONTEMPT = ("anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise")
+
+SIZE = 48
+SUFFIXES = (".jpg", ".jpeg", ".png")
+
+Members = Mapping["SplitName", Mapping[str, str]]
+"""For each split its pictures in order, name -> expression."""
+Counts = Mapping["SplitName", tuple[int, Mapping[str, int]]]
+"""For each split its size and the number of pictures of each expression."""
+
+_SPELLINGS = {
+    "angry": "anger",
+    "disgusted": "disgust",
+    "fearful": "fear",
+    "happy": "happiness",
+    "sad": "sadness",
+    "surprised": "surprise",
+}
+_PREPARATION = "1"  # change it with anything that changes a picture: prepared pictures are found by it
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where a data set is looked for: in the user's directory and in `folder` there.
+
+    name: as in the registry; title: as people know it; files: what is looked for.
+    """
+
+    name: str
+    title: str
+    folder: str
+    files: str
+
+    def roots(self, data_dir: Path | None) -> tuple[Path, Path]:
+        """The directories to search; the one named after the data set first, as it can be nothing else.
+
+        Raises RequestError where there is no directory.
+        """
+        if data_dir is None:
+            raise RequestError(
+                f"{self.name} needs {self.title}: name the directory with {self.files} in it with "
+                f"--data-dir DIR (or CSVAE_DATA)."
+            )
+        if not entries(data_dir) and not data_dir.is_dir():
+            raise RequestError(
+                f"There is no directory {data_dir}; name {self.title}'s with --data-dir (or CSVAE_DATA)."
+            )
+        return data_dir / self.folder, data_dir
+
+    def missing(self, data_dir: Path | None) -> RequestError:
+        return RequestError(
+            f"There is no {self.title} in {data_dir} (nor in {self.folder}/ there): {self.files} is looked "
+            f"for; name its directory with --data-dir."
+        )
+
+
+def refuse_to_keep(source: str, keep: Sequence[str], attributes: Sequence[str]) -> None:
+    """Raises RequestError if there is anything to keep: these sources have no other labels."""
+    for name in keep:
+        if name in attributes:
+            raise RequestError(f"{source} has labels for “{name}” anyway; leave it out of what to keep.")
+        raise one_of(f"attribute of {source}", name, attributes)
+
+
+def expression(pictures: Pictures, name: str, attributes: Sequence[str]) -> str:
+    """Which of the attributes the picture shows, by the folder that it lies in. Raises RequestError."""
+    folder = name.rpartition("/")[0]
+    word = folder.rpartition("/")[2].lower()
+    found = _SPELLINGS.get(word, word)
+    if found not in attributes:
+        raise RequestError(
+            f"{pictures.path} has pictures in {folder}/, which is none of the expressions "
+            f"{', '.join(attributes)}; rename that folder or take it out."
+        )
+    return found
+
+
+def count(members: Members, attributes: Sequence[str]) -> Counts:
+    counted: dict[SplitName, tuple[int, Mapping[str, int]]] = {}
+    for split, shown in members.items():
+        found = list(shown.values())
+        counted[split] = len(found), {attribute: found.count(attribute) for attribute in attributes}
+    return counted
+
+
+def check_classes(counts: Counts, path: Path, title: str) -> None:
+    """Raises RequestError where a split has no pictures of an expression."""
+    for split, (size, found) in counts.items():
+        lacking = [attribute for attribute, pictures in found.items() if not pictures]
+        if lacking:
+            what = f"no pictures of {' and '.join(lacking)}" if size else "no pictures at all"
+            raise RequestError(
+                f"Of {path} the {split} split has {what}, so there is nothing to learn them from; "
+                f"use more of {title}."
+            )
+
+
+def one_hot(shown: Sequence[str], attributes: Sequence[str]) -> "NDArray[np.int8]":
+    """int8 N×k, 1 in the column of the expression shown, 0 in the others."""
+    import numpy as np
+
+    places = [attributes.index(name) for name in shown]
+    labels: NDArray[np.int8] = np.eye(len(attributes), dtype=np.int8)[places]
+    return labels
+
+
+def dataset(
+    source: str,
+    pictures: Pictures,
+    members: Members,
+    attributes: tuple[str, ...],
+    people: Mapping[str, str],
+    progress: "Progress",
+) -> "Dataset":
+    """The data set of these members, its pictures mapped from the cache of prepared ones, N×48×48×1.
+
+    people: the name of a picture -> who it shows; empty where nobody knows. Raises RequestError, and
+    WorkError for a picture that cannot be decoded or a cache that cannot be written.
+    """
+    from csvae_cli.data.dataset import Dataset, Split
+    from csvae_cli.data.prepared import prepared
+
+    names = tuple(chain.from_iterable(members.values()))
+    digest = sha256(f"{source} {_PREPARATION} {SIZE}\n".encode())
+    for name in names:
+        digest.update(f"{name} {pictures.stamp(name)}\n".encode())
+    key = digest.hexdigest()
+    x = prepared(
+        f"{source}-{SIZE}", key, len(names), (SIZE, SIZE, 1), partial(_grey_rows, pictures, names), progress
+    )
+    labels = one_hot([shown for split in members.values() for shown in split.values()], attributes)
+
+    splits: dict[SplitName, Split] = {}
+    start = 0
+    for split, shown in members.items():
+        rows = slice(start, start + len(shown))
+        known = tuple(people[name] for name in shown) if people else ()
+        splits[split] = Split(x[rows], labels[rows], tuple(shown), identities=known)
+        start += len(shown)
+    sizes = [len(split) for split in splits.values()]
+    fingerprint = sha256(f"{key} {attributes} {sizes}".encode() + labels.tobytes()).hexdigest()
+    return Dataset(attributes, splits, fingerprint, exclusive=True)
+
+
+def shuffled(names: Collection[str], salt: str) -> list[str]:
+    """In an order that looks random and depends on nothing but these words."""
+    return sorted(names, key=lambda name: sha256(f"{salt} {name}".encode()).digest())
+
+
+def _grey_rows(pictures: Pictures, names: Sequence[str], start: int, stop: int) -> "NDArray[np.uint8]":
+    """The pictures with these names from start to stop: uint8 n×48×48×1. Raises WorkError."""
+    import numpy as np
+
+    return np.stack([_grey(pictures, name) for name in names[start:stop]])
+
+
+def _grey(pictures: Pictures, name: str) -> "NDArray[np.uint8]":
+    import numpy as np
+    from PIL import Image
+
+    try:
+        with Image.open(BytesIO(pictures.content(name))) as picture:
+            grey = picture.convert("L").resize((SIZE, SIZE), Image.Resampling.BICUBIC)
+    except UserError:
+        raise
+    except Exception as error:  # what Pillow and zipfile raise on damaged data is of many kinds
+        raise WorkError(
+            f"{name} in {pictures.path} is damaged or not a picture; replace it by the published one."
+        ) from error
+    return np.asarray(grey)[..., None]

@@ -1,0 +1,98 @@
+"""All measures of a model on a split, and where the answers are kept."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from csvae_cli import output, runs
+from csvae_cli.data import sources
+from csvae_cli.data.dataset import SplitName
+from csvae_cli.device import Compute
+from csvae_cli.evaluation import (
+    cache,
+    factors,
+    fidelity,
+    judging,
+    leak,
+    report,
+    same_person,
+    switching,
+)
+from csvae_cli.evaluation.figures import Figure
+from csvae_cli.evaluation.subject import Subject, make
+from csvae_cli.output import Progress
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """figures: all of them, in the order of reports; dataset, split: what they were measured on."""
+
+    model: str
+    kind: str
+    dataset: str
+    split: SplitName
+    figures: tuple[Figure, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "kind": self.kind,
+            "dataset": self.dataset,
+            "split": self.split,
+            "figures": [figure.as_json() for figure in self.figures],
+        }
+
+
+def evaluate(
+    ref: str | None,
+    root: Path,
+    dataset: str | None,
+    split: SplitName,
+    data_dir: Path | None,
+    compute: Compute,
+) -> tuple[Evaluation, Path]:
+    """Measure a model, and leave a report in its run directory; returns the report's path.
+
+    dataset: by default the one that the model was trained on. Raises RequestError and WorkError.
+    """
+    run = runs.find(ref, root)
+    model = runs.load(ref, root)
+    trained_on = model.config.data
+    name = dataset or trained_on.dataset
+    place = data_dir or (Path(trained_on.data_dir) if trained_on.data_dir else None)
+    keep = model.config.model.keep if name == trained_on.dataset else ()
+    data = sources.read(name, place, keep)
+    with output.progress() as progress:
+        subject = make(model, data, split, compute)
+        figures = measure(subject, split, progress)
+    evaluation = Evaluation(model.name, model.config.model.kind, name, split, figures)
+    path = report.write(run, subject, evaluation.as_json(), evaluation.figures)
+    return evaluation, path
+
+
+def measure(subject: Subject, split: SplitName, progress: Progress) -> tuple[Figure, ...]:
+    """Every figure that the data allows; those that depend on the weights and the data alone are cached."""
+    depends_on = cache.key(
+        cache.of_tensors(subject.kind.state_dict()),
+        subject.data.fingerprint,
+        split,
+        subject.attributes,
+        subject.compute.precision,
+    )
+
+    def probed() -> list[dict[str, Any]]:
+        found = leak.figures(subject, progress)
+        if subject.data.splits["train"].factors and subject.of_pictures:
+            found += factors.figures(subject, split, progress)
+        return [figure.as_json() for figure in found]
+
+    court = judging.convene(subject, progress)
+    probes = [Figure(**line) for line in cache.json_of("probes", depends_on, probed)]
+    return (
+        *(figure for figure in probes if figure.name != "factor"),
+        *switching.figures(subject, court, progress),
+        *judging.figures(subject, court),
+        *fidelity.figures(subject),
+        *(same_person.figures(subject, split, progress) if subject.of_pictures else ()),
+        *(figure for figure in probes if figure.name == "factor"),
+    )

@@ -1,0 +1,66 @@
+"""A figure: what was measured, on how much, and how far its judge is to be trusted."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured value.
+
+    name: of the measure, as in `MEANINGS`; attribute: "" where it is of whole pictures; detail: what of it
+    (which code, which probe, which factor); pictures: how many are behind it; judge: the balanced accuracy
+    of the classifier that it depends on, on real pictures of the same split; NaN is a value that does not
+    exist for this model.
+    """
+
+    name: str
+    value: float
+    pictures: int
+    attribute: str = ""
+    detail: str = ""
+    judge: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Without the fields that say nothing; a value that does not exist is null."""
+        found = {key: value for key, value in asdict(self).items() if value not in ("", None)}
+        return found | {"value": None if self.value != self.value else round(self.value, 5)}
+
+
+MEANINGS: dict[str, str] = {
+    "leak_z": "read from z by the strongest of three fresh probes, balanced accuracy (chance 0.5)",
+    "leak_z_auroc": "the same as area under the ROC curve (chance 0.5)",
+    "leak_w": "read from its own w, balanced accuracy (should be 1)",
+    "leak_w_auroc": "the same as area under the ROC curve",
+    "leak_other_w": "read from another attribute's w, balanced accuracy (chance 0.5)",
+    "adversary": "read from z by the model's own adversary: not a measure of the leak",
+    "accepted": "switched at the class mean, both ways, and accepted by the judge (the paper's Table 1)",
+    "added": "put on at the class mean, accepted by the judge",
+    "added_mean": "put on in 25 styles within two standard deviations, accepted: the mean over styles",
+    "added_worst": "the same: the worst of the styles",
+    "removed": "taken off, accepted by the judge",
+    "kept": "plain reconstructions of those who have it, still seen to have it",
+    "judge": "the judge's own balanced accuracy on real pictures",
+    "judge_blurred": "the same, pictures blurred by a Gaussian of 2 pixels",
+    "variety": "how far the 25 styles are from one another inside the attribute's region (RMS, of 1)",
+    "change_outside": "how far an edit moves the reconstruction outside the region (RMS, of 1)",
+    "distance_outside": "how far an edited picture is from the original outside the region (RMS, of 1)",
+    "squared_error": "of reconstructions, a picture, summed over its numbers",
+    "psnr": "of reconstructions, dB, of the mean squared error over all pictures",
+    "ssim": "structural similarity of reconstructions",
+    "factor": "R² of a true style factor",
+    "target_changed": "squared error, the same person's real picture against the changed one (Method 2)",
+    "original_changed": "squared error, the original against the changed one (Method 2)",
+    "target_original": "squared error, the real picture against the original (Method 2)",
+}
+"""Every measure that there is, in the order of reports."""
+
+
+def value(figures: Iterable[Figure], name: str, attribute: str = "", detail: str = "") -> float:
+    """The value of one figure; NaN where there is none. detail "" takes the first."""
+    for figure in figures:
+        fits = figure.name == name and figure.attribute == attribute
+        if fits and detail in ("", figure.detail):
+            return figure.value
+    return float("nan")

@@ -1,0 +1,138 @@
+"""The judge of a data set: a classifier of its real training pictures, and where it looks.
+
+It is trained once for a data set, on the training split alone, and kept in the cache.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from csvae_cli.data.batches import Batches
+from csvae_cli.data.dataset import Dataset
+from csvae_cli.device import Compute
+from csvae_cli.evaluation import cache
+from csvae_cli.evaluation.figures import Figure
+from csvae_cli.evaluation.subject import Subject
+from csvae_cli.output import Progress
+from models.judge import Judge, blurred, fit_judge
+from models.networks import Classifier
+
+_SEED = 4711
+_EXAMPLES, _LEAST, _MOST = 80_000, 4, 30
+"""How many examples a judge is shown in all, and the limits of its epochs."""
+
+_PATCHES, _PICTURES, _SHARE = 8, 100, 0.8
+_CHUNK = 256
+
+
+@dataclass(frozen=True)
+class Court:
+    """judge: columns as the data's; regions: for each of the data's columns a bool H×W, where the judge looks
+    for the attribute (none for points); accuracy, accuracy_blurred: balanced, for each column, on real
+    held-out pictures.
+    """
+
+    judge: Judge
+    regions: tuple[Tensor, ...]
+    accuracy: tuple[float, ...]
+    accuracy_blurred: tuple[float, ...]
+
+
+def convene(subject: Subject, progress: Progress) -> Court:
+    """The judge of the subject's data, trained or found in the cache, and how good it is on the split."""
+    judge, regions = judge_of(subject.data, subject.train, subject.compute, progress)
+    y = subject.held.y[subject.held.spread(len(subject.y_held))].cpu()
+    sharp, soft = [], []
+    for _, x in subject.held_pictures():
+        sharp.append(judge.present(x).cpu())
+        soft.append(judge.present(blurred(x, 2.0)).cpu() if x.dim() == 4 else sharp[-1])
+    accuracy = tuple(balanced(torch.cat(sharp), y))
+    return Court(judge, regions, accuracy, tuple(balanced(torch.cat(soft), y)))
+
+
+def judge_of(
+    data: Dataset, train: Batches, compute: Compute, progress: Progress
+) -> tuple[Judge, tuple[Tensor, ...]]:
+    """The judge and the regions, from the cache where they are there."""
+    labels = len(data.attributes)
+    epochs = min(max(_EXAMPLES // len(train), _LEAST), _MOST)
+
+    def fit() -> Mapping[str, Tensor]:
+        def rows(index: Tensor) -> tuple[Tensor, Tensor]:
+            return train.rows(index.to(train.x.device))
+
+        judge = fit_judge(
+            rows,
+            len(train),
+            data.model_shape,
+            labels,
+            exclusive=data.exclusive,
+            epochs=epochs,
+            seed=_SEED,
+            progress=lambda done, total: progress("Training the judge", done, total),
+        )
+        tensors = {f"network.{name}": tensor for name, tensor in judge.network.state_dict().items()}
+        if len(data.model_shape) == 3:
+            tensors["regions"] = torch.stack([_region(judge, train, column) for column in range(labels)])
+        return tensors
+
+    tensors = cache.tensors_of("judge", cache.key(data.fingerprint, epochs, _SEED), fit)
+    network = Classifier(data.model_shape, labels)
+    network.load_state_dict(
+        {name.removeprefix("network."): t for name, t in tensors.items() if name.startswith("network.")}
+    )
+    regions = tuple(tensors["regions"].bool()) if "regions" in tensors else ()
+    return Judge(network.to(compute.device).eval(), data.exclusive), regions
+
+
+def figures(subject: Subject, court: Court) -> list[Figure]:
+    """The judge's own accuracy, sharp and blurred."""
+    found = []
+    for name, _, column in subject.attributes:
+        count = len(subject.y_held)
+        found.append(Figure("judge", court.accuracy[column], count, name))
+        found.append(Figure("judge_blurred", court.accuracy_blurred[column], count, name))
+    return found
+
+
+def balanced(seen: Tensor, y: Tensor) -> list[float]:
+    """Balanced accuracy of verdicts (bool N×k) on labels (N×k), for each label."""
+    scores = []
+    for column in range(y.shape[1]):
+        shares = [(seen[y[:, column] == label, column] == bool(label)).float().mean() for label in (0, 1)]
+        scores.append(float(sum(shares) / 2))
+    return scores
+
+
+@torch.no_grad()
+def _region(judge: Judge, train: Batches, column: int) -> Tensor:
+    """Where an attribute is: the patches without which the judge sees it less (occlusion), float H×W of 0, 1.
+
+    Of an 8×8 raster the fewest patches that hold four fifths of what the judge loses, when each in turn is
+    replaced by that of the mean picture, in up to 100 pictures that show the attribute.
+    """
+    present = (train.y[:, column] == 1).nonzero().flatten()
+    chosen = present[
+        torch.arange(min(_PICTURES, len(present))) * len(present) // min(_PICTURES, len(present))
+    ]
+    x, _ = train.rows(chosen)
+    mean = torch.cat([x for x, _ in train.chunks(1000)]).mean(0)
+    whole = judge.probabilities(x)[:, column]
+    height, width = x.shape[2:]
+    lost = torch.zeros(_PATCHES, _PATCHES)
+    for row in range(_PATCHES):
+        for place in range(_PATCHES):
+            down = slice(row * height // _PATCHES, (row + 1) * height // _PATCHES)
+            across = slice(place * width // _PATCHES, (place + 1) * width // _PATCHES)
+            hidden = x.clone()
+            hidden[:, :, down, across] = mean[:, down, across]
+            lost[row, place] = (whole - judge.probabilities(hidden)[:, column]).mean().clamp(min=0)
+    order = lost.flatten().argsort(descending=True)
+    shares = lost.flatten()[order].cumsum(0) / lost.sum().clamp(min=1e-9)
+    used = int((shares < _SHARE).sum()) + 1
+    region = torch.zeros(_PATCHES * _PATCHES)
+    region[order[:used]] = 1
+    raster = region.reshape(1, 1, _PATCHES, _PATCHES)
+    return torch.nn.functional.interpolate(raster, (height, width), mode="nearest")[0, 0]

@@ -1,0 +1,116 @@
+"""What all measures look at: a model on its device, with codes of training and of held-out pictures."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from csvae_cli.data.batches import Batches
+from csvae_cli.data.dataset import Dataset, SplitName
+from csvae_cli.data.encoding import encode_split
+from csvae_cli.device import Compute
+from csvae_cli.errors import RequestError
+from csvae_cli.runs import Model
+from models.kind import Codes, Kind
+
+TRAIN_PICTURES, HELD_PICTURES = 8000, 2000
+_CHUNK = 256
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model under test.
+
+    attributes: (name, column in the model, column in the data) of those that both know. codes, y: of at most
+    8,000 training pictures, codes_held, y_held of at most 2,000 held-out ones (rows: which of the split); y
+    has the model's columns, −1 where the data does not know. Encoders are not shown labels: a user's picture
+    has none.
+    """
+
+    model: Model
+    kind: Kind
+    compute: Compute
+    data: Dataset
+    attributes: tuple[tuple[str, int, int], ...]
+    train: Batches
+    held: Batches
+    codes: Codes
+    y: Tensor
+    codes_held: Codes
+    y_held: Tensor
+
+    @property
+    def of_pictures(self) -> bool:
+        return len(self.model.config.model.shape) == 3
+
+    def held_pictures(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """(rows of `codes_held`, float pictures) in chunks."""
+        index = self.held.spread(len(self.y_held))
+        for rows in torch.arange(len(self.y_held)).split(_CHUNK):
+            yield rows, self.held.rows(index[rows.to(index.device)])[0]
+
+    @torch.no_grad()
+    def changed(self, rows: Tensor, points: Mapping[int, Tensor]) -> Iterator[Tensor]:
+        """G_ij(x, p) of these rows of `codes_held`, in chunks, as pictures would be: float within [0, 1].
+
+        points: d_i each, the same for all rows, or one a row; none: plain reconstructions.
+        """
+        others = self.model.others(points)
+        for part in torch.arange(len(rows)).split(_CHUNK):
+            at = {i: p if p.dim() == 1 else p[part] for i, p in points.items()}
+            moved = {i: p.to(self.compute.device) for i, p in at.items()}
+            with self.compute.autocast():
+                x = self.kind.switch(take(self.codes_held, rows[part]), moved, others)
+            yield x.float().clamp(0, 1) if self.of_pictures else x.float()
+
+
+def make(model: Model, data: Dataset, split: SplitName, compute: Compute) -> Subject:
+    """Raises RequestError where model and data have no attribute in common or differ in shape."""
+    if data.model_shape != model.config.model.shape:
+        raise RequestError(f"The data has another shape than {model.name} was trained on.")
+    names = model.config.model.attributes
+    common = tuple(
+        (name, names.index(name), data.attributes.index(name)) for name in names if name in data.attributes
+    )
+    if not common:
+        raise RequestError(
+            f"{model.name} knows {', '.join(names)}, the data {', '.join(data.attributes)}; "
+            "name a --dataset that shares an attribute with it."
+        )
+    kind = model.kind.to(compute.device)
+    train, held = Batches(data.splits["train"], compute), Batches(data.splits[split], compute)
+    codes, y = encode_split(kind, train, TRAIN_PICTURES, compute, with_labels=False)
+    codes_held, y_held = encode_split(kind, held, HELD_PICTURES, compute, with_labels=False)
+    return Subject(
+        model,
+        kind,
+        compute,
+        data,
+        common,
+        train,
+        held,
+        codes,
+        _columns(y, common, len(names)),
+        codes_held,
+        _columns(y_held, common, len(names)),
+    )
+
+
+def take(codes: Codes, rows: Tensor) -> Codes:
+    """Some rows of codes."""
+    rows = rows.to(codes.z_mu.device)
+    return Codes(
+        codes.z_mu[rows],
+        codes.z_log_var[rows],
+        tuple(w[rows] for w in codes.w_mu),
+        tuple(w[rows] for w in codes.w_log_var),
+    )
+
+
+def _columns(y: Tensor, common: tuple[tuple[str, int, int], ...], count: int) -> Tensor:
+    """Labels in the model's columns."""
+    found = torch.full((len(y), count), -1, dtype=y.dtype)
+    for _, model_column, data_column in common:
+        found[:, model_column] = y[:, data_column].cpu()
+    return found
