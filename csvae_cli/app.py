@@ -15,6 +15,7 @@ from csvae_cli.commands.encode import encode
 from csvae_cli.commands.evaluate import evaluate
 from csvae_cli.commands.grid import grid
 from csvae_cli.commands.info import info
+from csvae_cli.commands.reproduce import reproduce
 from csvae_cli.commands.train import train
 from csvae_cli.commands.transfer import transfer
 from csvae_cli.errors import UserError
@@ -25,7 +26,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (train, transfer, grid, encode, evaluate, datasets, info):
+for command in (train, transfer, grid, encode, evaluate, reproduce, datasets, info):
     app.command()(command)
 
 

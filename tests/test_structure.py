@@ -14,6 +14,7 @@ _LEVELS = (
     ("__main__",),
     ("app",),
     ("commands",),
+    ("reproduce",),
     ("training", "evaluation", "editing"),
     ("data", "sheets", "presets"),
     ("runs", "config", "output", "errors", "device", "__init__"),

@@ -21,6 +21,7 @@ def of_subject(subject: Subject) -> dict[str, Image.Image]:
     found = {}
     for name in edited(subject):
         found[f"styles-{name}"] = styles(subject, name)
+        found[f"row-{name}"] = row(subject, name)
         found[f"people-{name}"] = people(subject, name)
         found[f"transfer-{name}"] = transfer(subject, name)
     names = edited(subject)
@@ -52,24 +53,24 @@ def styles(subject: Subject, name: str) -> Image.Image:
     )
 
 
-def styles_in_a_row(subject: Subject, name: str) -> tuple[list[str], Tensor]:
-    """A face along the first principal axes: names and pictures N×C×H×W, for one row of a figure."""
+def row(subject: Subject, name: str) -> Image.Image:
+    """The same in one row, along the first principal axes: to be set below another model's."""
     column = subject.model.config.model.index(name)
     statistics = subject.model.statistics.subspaces[column]
-    row = _rows(subject, column, 0, 1)
+    face = _rows(subject, column, 0, 1)
     names = ["picture", "own", "off", "mean"]
     found = [
-        _originals(subject, row),
-        _decoded(subject, row, {}),
-        _decoded(subject, row, {column: subject.kind.anchors(column)[0]}),
-        _decoded(subject, row, {column: statistics.present_mean}),
+        _originals(subject, face),
+        _decoded(subject, face, {}),
+        _decoded(subject, face, {column: subject.kind.anchors(column)[0]}),
+        _decoded(subject, face, {column: statistics.present_mean}),
     ]
     for axis in range(min(len(statistics.stds), 2)):
         for step in (-2.0, -1.0, 1.0, 2.0):
             point = along_axes(statistics, [0.0] * axis + [step])
             names.append(f"pc{axis + 1} {step:+g}")
-            found.append(_decoded(subject, row, {column: point}))
-    return names, torch.cat(found)
+            found.append(_decoded(subject, face, {column: point}))
+    return _sheet(torch.stack(found, 1), [""], names, f"{subject.model.config.model.kind}: {name}")
 
 
 def people(subject: Subject, name: str) -> Image.Image:

@@ -1,0 +1,75 @@
+"""csvae reproduce."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from csvae_cli.commands.evaluate import EvaluatedSplit
+from csvae_cli.commands.options import DataDir, Device, Json, Precision, PrecisionOption
+
+
+def reproduce(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="WHAT",
+            help="all, or one of swiss-roll, celeba-glasses, celeba-facial-hair, celeba-glasses-facial-hair, "
+            "fer2013, ckplus, tfd.",
+        ),
+    ],
+    epochs: Annotated[
+        int | None,
+        typer.Option("--epochs", min=1, help="Of every model. Default: about 60,000 pictures each."),
+    ] = None,
+    preset: Annotated[
+        str,
+        typer.Option("--preset", metavar="NAME", help="default, or paper: the paper's schedule, for days."),
+    ] = "default",
+    split: Annotated[
+        EvaluatedSplit, typer.Option("--split", help="The people to judge by.")
+    ] = EvaluatedSplit.val,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    data_dir: DataDir = None,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Where everything goes, and where it goes on.")
+    ] = Path("reproduction"),
+    device: Device = "auto",
+    precision: PrecisionOption = Precision.auto,
+    as_json: Json = False,
+) -> None:
+    """Train the paper's four models, evaluate each, and write its tables and figures as one report.
+
+    Interrupted, the same command goes on. Example: csvae reproduce swiss-roll
+    """
+    from csvae_cli import output
+    from csvae_cli.reproduce import report, stages
+
+    datasets, left_out = stages.chosen(what, data_dir)
+    plan = stages.Plan(
+        datasets=datasets,
+        left_out=left_out,
+        out=out,
+        data_dir=data_dir,
+        epochs=epochs,
+        preset=preset,
+        seed=seed,
+        split="valid" if split == "val" else "test",
+        device=device,
+        precision=precision.value,
+    )
+    for name, reason in left_out:
+        output.say(f"leaving out {name}: {reason}")
+    todo = stages.stages(plan)
+    for line in stages.left(todo):
+        output.say(line)
+    compute = stages.compute_of(plan)
+    for number, stage in enumerate(todo, start=1):
+        output.say(
+            f"[{number}/{len(todo)}] {stage.kind} on {stage.dataset}{': done' if stage.evaluated else ''}"
+        )
+        stages.work(plan, stage, compute)
+        if stage.kind == stages.KINDS[-1]:
+            report.write(plan, todo)
+    path = report.write(plan, todo)
+    output.answer_json({"report": str(path), "datasets": datasets}) if as_json else output.answer(str(path))

@@ -1,0 +1,177 @@
+"""The paper, run again: which models are trained and evaluated, and what of it is done already.
+
+What is done is read from the files that the work leaves, so that an interrupted run goes on by itself.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from csvae_cli import output, runs
+from csvae_cli.config import KindName
+from csvae_cli.data import sources
+from csvae_cli.data.dataset import SplitName
+from csvae_cli.device import Compute, Precision, resolve
+from csvae_cli.errors import RequestError, StoppedError, one_of
+from csvae_cli.evaluation.evaluate import evaluate
+from csvae_cli.evaluation.figures import Figure
+from csvae_cli.training import request as training
+
+DATASETS = (
+    "swiss-roll",
+    "celeba-glasses",
+    "celeba-facial-hair",
+    "celeba-glasses-facial-hair",
+    "fer2013",
+    "ckplus",
+    "tfd",
+)
+KINDS: tuple[KindName, ...] = ("vae", "condvae", "condvae-info", "csvae")
+
+_EXAMPLES = 60_000
+"""How many training pictures each model is shown by default: all of it within two hours on two cores."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """datasets: those whose data is there; left_out: the others, and why.
+
+    epochs: None for the short default; split: whose people judge.
+    """
+
+    datasets: tuple[str, ...]
+    left_out: tuple[tuple[str, str], ...]
+    out: Path
+    data_dir: Path | None
+    epochs: int | None
+    preset: str
+    seed: int
+    split: SplitName
+    device: str
+    precision: Precision
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One model of one data set."""
+
+    dataset: str
+    kind: KindName
+    run: runs.Run
+    answer: Path
+
+    @property
+    def trained(self) -> bool:
+        """The sheet comes with the last epoch."""
+        return self.run.sheet.exists()
+
+    @property
+    def evaluated(self) -> bool:
+        """Measured, and not trained further since."""
+        try:
+            return self.answer.stat().st_mtime >= self.run.model.stat().st_mtime
+        except OSError:
+            return False
+
+
+def chosen(name: str, data_dir: Path | None) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """What `name` stands for: one data set, or all of which the data is there, and why the rest is not.
+
+    Raises RequestError for an unknown name, and for a single data set whose data is not there.
+    """
+    if name != "all":
+        if name not in DATASETS:
+            raise one_of("reproduction", name, ("all", *DATASETS))
+        sources.open_source(name, data_dir).locate()
+        return (name,), ()
+    there, left_out = [], []
+    for dataset in DATASETS:
+        try:
+            sources.open_source(dataset, data_dir).locate()
+            there.append(dataset)
+        except RequestError as error:
+            left_out.append((dataset, str(error)))
+    return tuple(there), tuple(left_out)
+
+
+def stages(plan: Plan) -> list[Stage]:
+    """Every model of the plan, in order."""
+    found = []
+    for dataset in plan.datasets:
+        for kind in KINDS:
+            run = runs.Run(plan.out / dataset / kind)
+            answer = run.path / "evaluation" / f"{dataset}-{plan.split}.json"
+            found.append(Stage(dataset, kind, run, answer))
+    return found
+
+
+def left(all_stages: Sequence[Stage]) -> Iterator[str]:
+    """What is still to be done, a line a data set."""
+    for dataset in dict.fromkeys(stage.dataset for stage in all_stages):
+        own = [stage for stage in all_stages if stage.dataset == dataset]
+        states = [
+            f"{stage.kind} {'done' if stage.evaluated else 'to evaluate' if stage.trained else 'to train'}"
+            for stage in own
+        ]
+        yield f"{dataset}: {', '.join(states)}"
+
+
+def work(plan: Plan, stage: Stage, compute: Compute) -> None:
+    """Train and evaluate what is not yet done of a stage. Raises StoppedError with the way to go on."""
+    if stage.evaluated:
+        return
+    try:
+        if not stage.trained:
+            _train(plan, stage)
+        output.say(f"evaluating {stage.kind} on {stage.dataset}")
+        evaluate(str(stage.run.path), plan.out, None, plan.split, plan.data_dir, compute)
+    except StoppedError as stopped:
+        again = f"csvae reproduce … --out {plan.out}"
+        raise StoppedError(f"Stopped; the same command ({again}) goes on.", stopped.exit_code - 128) from None
+
+
+def figures(stage: Stage) -> tuple[Figure, ...]:
+    """The figures of an evaluated stage; a value that did not exist is NaN again."""
+    lines = json.loads(stage.answer.read_text())["figures"]
+    nan = float("nan")
+    return tuple(
+        Figure(**{**line, "value": nan if line["value"] is None else line["value"]}) for line in lines
+    )
+
+
+def compute_of(plan: Plan) -> Compute:
+    return resolve(plan.device, plan.precision)
+
+
+def _train(plan: Plan, stage: Stage) -> None:
+    going_on = stage.run.config.exists()
+    wanted = training.Request(
+        dataset=None if going_on else stage.dataset,
+        kind=None if going_on else stage.kind,
+        preset=None if going_on else plan.preset,
+        network=None,
+        keep=(),
+        w_dim=None,
+        epochs=None if going_on else _epochs(plan, stage),
+        batch_size=None,
+        seed=None if going_on else plan.seed,
+        device=plan.device,
+        precision=plan.precision,
+        data_dir=plan.data_dir,
+        out=None if going_on else stage.run.path,
+        runs=plan.out,
+        init_from=None,
+    )
+    if going_on:
+        training.resume(wanted, stage.run.path)
+    else:
+        training.train(wanted, None)
+
+
+def _epochs(plan: Plan, stage: Stage) -> int | None:
+    """As asked; the preset's own where it is not the default one, and for points, which take a minute."""
+    if plan.epochs is not None or plan.preset != "default" or stage.dataset.startswith("swiss-roll"):
+        return plan.epochs
+    examples, _ = sources.open_source(stage.dataset, plan.data_dir).counts()["train"]
+    return max(1, round(_EXAMPLES / examples))
