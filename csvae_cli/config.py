@@ -123,8 +123,10 @@ class TrainingConfig:
         for name in ("epochs", "batch_size", "report_every", "adversary_steps"):
             if getattr(self, name) < 1:
                 raise RequestError(f"--{name.replace('_', '-')} must be at least 1.")
-        if not self.learning_rate > 0:
-            raise RequestError("learning_rate must be above 0.")
+        if self.batch_size < 2:
+            raise RequestError("--batch-size must be at least 2: the adversary compares examples.")
+        if not self.learning_rate > 0 or (self.adversary_rate is not None and not self.adversary_rate > 0):
+            raise RequestError("learning_rate and adversary_rate must be above 0.")
 
 
 @dataclass(frozen=True)

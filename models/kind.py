@@ -123,6 +123,10 @@ class Kind(nn.Module, ABC):
         """
         self.active.copy_((z_mu.var(0) >= _ACTIVE).float())
 
+    def wake(self) -> None:
+        """All dimensions of z in use again, as in training: to be called before `settle` looks at them."""
+        self.active.fill_(1)
+
     def at_rest(self, z_mu: Tensor) -> Tensor:
         """z_mu with the dimensions at rest at 0; in training all of it."""
         return z_mu if self.training else z_mu * self.active

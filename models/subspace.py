@@ -91,21 +91,21 @@ def coordinate_stds(statistics: SubspaceStatistics) -> Tensor:
 def typical_styles(w: Tensor, count: int) -> Tensor:
     """Codes of real pictures (rows of w, N×d) that are spread over the styles there are: k-means' medoids.
 
-    Ordered by how many pictures are nearest to each. Deterministic: the first centre is the code nearest
-    the mean, each next one the code farthest from those chosen.
+    Distances are those of W_i itself, in which the prior says what is far: a coordinate that hardly varies
+    carries no style. Ordered by how many pictures are nearest to each. Deterministic: the first centre is the
+    code nearest the mean, each next one the code farthest from those chosen.
     """
     count = min(count, len(w))
-    scaled = w / (w.std(0, correction=0) + 1e-6)
-    chosen = [int((scaled - scaled.mean(0)).square().sum(1).argmin())]
+    chosen = [int((w - w.mean(0)).square().sum(1).argmin())]
     while len(chosen) < count:
-        chosen.append(int(torch.cdist(scaled, scaled[chosen]).min(1).values.argmax()))
-    centres = scaled[chosen]
+        chosen.append(int(torch.cdist(w, w[chosen]).min(1).values.argmax()))
+    centres = w[chosen]
     for _ in range(20):
-        nearest = torch.cdist(scaled, centres).argmin(1)
+        nearest = torch.cdist(w, centres).argmin(1)
         centres = torch.stack(
-            [scaled[nearest == c].mean(0) if (nearest == c).any() else centres[c] for c in range(count)]
+            [w[nearest == c].mean(0) if (nearest == c).any() else centres[c] for c in range(count)]
         )
-    distance = torch.cdist(scaled, centres)
+    distance = torch.cdist(w, centres)
     sizes = torch.bincount(distance.argmin(1), minlength=count)
     medoids = distance.argmin(0)[sizes.argsort(descending=True, stable=True)]
     return w[medoids]

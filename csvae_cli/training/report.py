@@ -33,7 +33,7 @@ class Report:
 def look(model: Kind, train: Batches, valid: Batches, config: RunConfig, compute: Compute) -> Report:
     """All of it, from at most 6,000 training and 2,000 validation pictures. Leaves the model in eval mode."""
     model.eval()
-    model.active.fill_(1)
+    model.wake()
     codes, y = encode_split(model, train, _TRAIN_CODES, compute, with_labels=True)
     model.settle(codes.z_mu, y)
     codes = replace(codes, z_mu=model.at_rest(codes.z_mu))
