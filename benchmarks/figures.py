@@ -9,10 +9,10 @@ import argparse
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
 ROOT = Path("runs") / "figures"
 
 
@@ -38,7 +38,7 @@ def swiss_roll(data: list[str]) -> list[str]:
     missed = []
     for seed in range(3):
         found = trained(f"swiss-roll-{seed}", ["--dataset", "swiss-roll", "--seed", str(seed)], data)
-        z, w = found["probes"]["z"]["half"], found["probes"]["w_half"]["half"]
+        z, w = value(found, "leak_z", "half"), value(found, "leak_w", "half")
         print(f"swiss-roll, seed {seed}: read from z {z:.3f}, from w {w:.3f}")
         missed += below(f"swiss-roll seed {seed}, z", z, 0.56) + above(f"swiss-roll seed {seed}, w", w, 0.99)
     return missed
@@ -47,39 +47,59 @@ def swiss_roll(data: list[str]) -> list[str]:
 def toy_faces(data: list[str]) -> list[str]:
     """The drawn faces: leak, switch and true factors."""
     found = trained("toy-faces", ["--dataset", "toy-faces"], data)
-    print(json.dumps(found, indent=1))
+    show(found)
     missed = []
-    for name, switch in found["switch"].items():
-        missed += below(f"{name} read from z", found["probes"]["z"][name], 0.60)
-        missed += above(f"{name} added", switch["added"], 0.95) + above(
-            f"{name} removed", switch["removed"], 0.95
-        )
-    for factor in ("glasses_tint", "glasses_size"):
-        scores = found["factors"][factor]
-        missed += above(f"R² of {factor} from w_glasses", scores["w_glasses"], 0.5)
-        missed += below(f"R² of {factor} from w_facial-hair", scores["w_facial-hair"], 0.1)
+    for name in ("glasses", "facial-hair"):
+        missed += below(f"{name} read from z", value(found, "leak_z", name), 0.60)
+        for way in ("added", "removed"):
+            missed += above(f"{name} {way}", value(found, way, name), 0.95)
+    for factor in ("tint", "size"):
+        own = value(found, "factor", "glasses", f"{factor} from w_glasses")
+        other = value(found, "factor", "glasses", f"{factor} from w_facial-hair")
+        missed += above(f"R² of {factor} from w_glasses", own, 0.5)
+        missed += below(f"R² of {factor} from w_facial-hair", other, 0.1)
     return missed
 
 
 def celeba_glasses(data: list[str]) -> list[str]:
     """Forty epochs on real faces; a first measurement, without a promise."""
-    found = trained("celeba-glasses", ["--dataset", "celeba-glasses", "--epochs", "40"], data)
-    print(json.dumps(found, indent=1))
+    show(trained("celeba-glasses", ["--dataset", "celeba-glasses", "--epochs", "40"], data))
     return []
 
 
-def trained(name: str, options: list[str], data: list[str]) -> dict[str, Any]:
-    """Train into runs/figures/NAME, or take it where it is finished already, and measure."""
+def trained(name: str, options: list[str], data: list[str]) -> list[dict[str, Any]]:
+    """Train into runs/figures/NAME, or take it where it is finished already; the figures of `evaluate`."""
     out = ROOT / name
     csvae = str(Path(sys.executable).with_name("csvae"))
     if not (out / "samples" / "sheet.png").exists():
         go_on = [str(out), "--resume"] if (out / "config.json").exists() else [*options, "--out", str(out)]
+        began = time.monotonic()
         subprocess.run([csvae, "train", *go_on, *data], check=True)
+        print(f"{name}: trained in {time.monotonic() - began:.0f} s")
     measured = subprocess.run(
-        [sys.executable, str(HERE / "measure.py"), str(out), *data], check=True, stdout=subprocess.PIPE
+        [csvae, "evaluate", "--model", str(out), "--json", *data], check=True, stdout=subprocess.PIPE
     )
-    found: dict[str, Any] = json.loads(measured.stdout)
+    found: list[dict[str, Any]] = json.loads(measured.stdout)["figures"]
     return found
+
+
+def value(figures: list[dict[str, Any]], name: str, attribute: str, detail: str = "") -> float:
+    """One figure's value."""
+    for figure in figures:
+        if (figure["name"], figure.get("attribute", "")) == (name, attribute) and detail in (
+            "",
+            figure.get("detail", ""),
+        ):
+            return float(figure["value"])
+    raise LookupError(f"no figure {name} {attribute} {detail}")
+
+
+def show(figures: list[dict[str, Any]]) -> None:
+    """A line a figure."""
+    for figure in figures:
+        of = " ".join(str(figure[key]) for key in ("attribute", "detail") if key in figure)
+        judge = f"  (judge {figure['judge']:.3f})" if "judge" in figure else ""
+        print(f"{figure['name']} {of}: {figure['value']}  of {figure['pictures']}{judge}")
 
 
 def below(what: str, value: float, limit: float) -> list[str]:

@@ -1,6 +1,5 @@
 """A figure: what was measured, on how much, and how far its judge is to be trusted."""
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -56,11 +55,3 @@ MEANINGS: dict[str, str] = {
 }
 """Every measure that there is, in the order of reports."""
 
-
-def value(figures: Iterable[Figure], name: str, attribute: str = "", detail: str = "") -> float:
-    """The value of one figure; NaN where there is none. detail "" takes the first."""
-    for figure in figures:
-        fits = figure.name == name and figure.attribute == attribute
-        if fits and detail in ("", figure.detail):
-            return figure.value
-    return float("nan")

@@ -20,7 +20,7 @@ from models.judge import Judge, blurred, fit_judge
 from models.networks import Classifier
 
 _SEED = 4711
-_EXAMPLES, _LEAST, _MOST = 80_000, 4, 30
+_EXAMPLES, _LEAST, _MOST = 60_000, 3, 30
 """How many examples a judge is shown in all, and the limits of its epochs."""
 
 _PATCHES, _PICTURES, _SHARE = 8, 100, 0.8
