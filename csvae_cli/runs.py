@@ -1,7 +1,8 @@
 """A run directory: its layout, the one writer of files, the strict readers, and `--model REF`."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,6 +108,29 @@ def create_at(path: Path, config: RunConfig) -> Run:
     run = Run(path)
     write(run.config, to_json(config).encode())
     return run
+
+
+@contextmanager
+def owned(run: Run) -> Iterator[None]:
+    """For as long as this lasts, no other process of this machine trains in the run directory.
+
+    The lock goes with the process, however that ends. Raises RequestError where another has it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    folder = os.open(run.path, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            message = f"Another csvae is training in {run.path}; wait for it, or stop it."
+            raise RequestError(message) from error
+        yield
+    finally:
+        os.close(folder)
 
 
 def write(path: Path, data: bytes) -> None:

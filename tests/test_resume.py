@@ -88,6 +88,21 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path, whole: Path) ->
     _same(out, whole)
 
 
+def test_a_run_in_training_is_not_resumed_by_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    process = subprocess.Popen(
+        [*_train(out), "--epochs", "500"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, text=True
+    )
+    with _ended(process):
+        _wait_for(out / "log.jsonl", process)
+        assert main(["train", "--resume", str(out)]) == 2
+        assert "Another csvae is training" in capsys.readouterr().err
+        assert process.poll() is None
+    assert main(["train", "--resume", str(out), "--epochs", "1"]) == 0  # the lock went with the process
+
+
 def test_a_checkpoint_without_its_state_does_not_count(tmp_path: Path, whole: Path) -> None:
     out = tmp_path / "run"
     assert main(["train", "--dataset", "swiss-roll", "--epochs", "2", "--out", str(out)]) == 0

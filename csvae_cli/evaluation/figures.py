@@ -54,4 +54,3 @@ MEANINGS: dict[str, str] = {
     "target_original": "squared error, the real picture against the original (Method 2)",
 }
 """Every measure that there is, in the order of reports."""
-

@@ -68,7 +68,8 @@ def train(request: Request, run_path: Path | None) -> Trained:
         run = runs.create(request.runs, f"{config.data.dataset}-{config.model.kind}", config)
     else:
         run = runs.create_at(request.out, config)
-    session.train_run(run, config, data, compute, state, checkpoint.Progress(0, None))
+    with runs.owned(run):
+        session.train_run(run, config, data, compute, state, checkpoint.Progress(0, None))
     return Trained(run, config)
 
 
@@ -82,11 +83,12 @@ def resume(request: Request, run_path: Path | None) -> Trained:
         config = replace(config, training=replace(config.training, epochs=request.epochs))
     data_dir = request.data_dir or (Path(config.data.data_dir) if config.data.data_dir else None)
     data = sources.read(config.data.dataset, data_dir, config.model.keep)
-    state, progress = session.resume(run, config, data, compute)
-    if state.epoch >= config.training.epochs:
-        output.say(f"{run.path} is finished ({state.epoch} epochs); --epochs N trains it further.")
-        return Trained(run, config)
-    session.train_run(run, config, data, compute, state, progress)
+    with runs.owned(run):
+        state, progress = session.resume(run, config, data, compute)
+        if state.epoch >= config.training.epochs:
+            output.say(f"{run.path} is finished ({state.epoch} epochs); --epochs N trains it further.")
+        else:
+            session.train_run(run, config, data, compute, state, progress)
     return Trained(run, config)
 
 
