@@ -22,8 +22,8 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     os.environ["CSVAE_RUNS"] = str(FOLDER / "runs")
     face, friend = FOLDER / "face.png", FOLDER / "friend.png"
-    Image.fromarray(portrait(3, glasses=False, facial_hair=False, size=512)).save(face)
-    Image.fromarray(portrait(5, glasses=True, facial_hair=False, size=512)).save(friend)
+    Image.fromarray(portrait(2, glasses=False, facial_hair=False, size=512)).save(face)
+    Image.fromarray(portrait(16, glasses=True, facial_hair=False, size=512)).save(friend)
 
     step("train", "--dataset", "toy-faces", "--epochs", "3")
     step("transfer", str(face), "--attr", "glasses", "--pc", "1", "--out", str(FOLDER), "--force")
