@@ -12,6 +12,7 @@ from csvae_cli.evaluation import (
     cache,
     factors,
     fidelity,
+    identity,
     judging,
     leak,
     report,
@@ -64,13 +65,13 @@ def evaluate(
     data = sources.read(name, place, keep)
     with output.progress() as progress:
         subject = make(model, data, split, compute)
-        figures = measure(subject, split, progress)
+        figures = measure(subject, name, split, progress)
     evaluation = Evaluation(model.name, model.config.model.kind, name, split, figures)
     path = report.write(run, subject, evaluation.as_json(), evaluation.figures)
     return evaluation, path
 
 
-def measure(subject: Subject, split: SplitName, progress: Progress) -> tuple[Figure, ...]:
+def measure(subject: Subject, dataset: str, split: SplitName, progress: Progress) -> tuple[Figure, ...]:
     """Every figure that the data allows; those that depend on the weights and the data alone are cached."""
     depends_on = cache.key(
         cache.of_tensors(subject.kind.state_dict()),
@@ -93,6 +94,7 @@ def measure(subject: Subject, split: SplitName, progress: Progress) -> tuple[Fig
         *switching.figures(subject, court, progress),
         *judging.figures(subject, court),
         *fidelity.figures(subject),
+        *identity.figures(subject, dataset, progress),
         *(same_person.figures(subject, split, progress) if subject.of_pictures else ()),
         *(figure for figure in probes if figure.name == "factor"),
     )
