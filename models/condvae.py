@@ -79,6 +79,7 @@ class CondVAE(Kind):
         features = self.trunk(x)
         label = signed(y)
         mu, log_var = self._z(features, label)
+        mu = self.at_rest(mu)
         z = sample(mu, log_var, noise)
         x_hat = self.decoder(torch.cat([z, label], dim=1))
         terms = {

@@ -56,6 +56,7 @@ class VAE(Kind):
     def terms(self, x: Tensor, y: Tensor, noise: torch.Generator | None) -> dict[str, Tensor]:  # noqa: ARG002
         """recon: (x̂ − x)²; kl_z: KL(q(z|x) || N(0, I))."""
         mu, log_var = gaussian(self.z_head(self.trunk(x)))
+        mu = self.at_rest(mu)
         x_hat = self.decoder(sample(mu, log_var, noise))
         return {"recon": self.squared_error(x_hat, x), "kl_z": self.reduce(kl_standard(mu, log_var))}
 

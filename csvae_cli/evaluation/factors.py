@@ -12,7 +12,10 @@ _FITTED = 4000
 
 
 def figures(subject: Subject, split: SplitName, progress: Progress) -> list[Figure]:
-    """R² on held-out faces of every style factor, from each w and from z, over faces that show it."""
+    """R² on held-out faces of every style factor, from each w and from z, over faces that show it.
+
+    Nothing of a factor that fewer than two faces show.
+    """
     factors, factors_held = (subject.data.splits[part].factors for part in ("train", split))
     codes, held = subject.codes, subject.codes_held
     sources = {"z": (codes.z_mu, held.z_mu)}
@@ -32,6 +35,8 @@ def figures(subject: Subject, split: SplitName, progress: Progress) -> list[Figu
         values, values_held = factors[factor][rows], factors_held[factor][rows_held]
         shown = np.flatnonzero(~np.isnan(values))[:_FITTED]
         shown_held = np.flatnonzero(~np.isnan(values_held))
+        if min(len(shown), len(shown_held)) < 2:
+            continue
         for source, (fitted, scored) in sources.items():
             forest = RandomForestRegressor(
                 40, min_samples_leaf=5, max_features=0.5, n_jobs=-1, random_state=0

@@ -1,6 +1,7 @@
 """A figure: what was measured, on how much, and how far its judge is to be trusted."""
 
 from dataclasses import asdict, dataclass
+from math import isfinite
 from typing import Any
 
 
@@ -22,9 +23,11 @@ class Figure:
     judge: float | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Without the fields that say nothing; a value that does not exist is null."""
+        """Without the fields that say nothing; a value that does not exist, or has no end, is null."""
         found = {key: value for key, value in asdict(self).items() if value not in ("", None)}
-        return found | {"value": None if self.value != self.value else round(self.value, 5)}
+        if self.judge is not None and not isfinite(self.judge):
+            del found["judge"]
+        return found | {"value": round(self.value, 5) if isfinite(self.value) else None}
 
 
 MEANINGS: dict[str, str] = {

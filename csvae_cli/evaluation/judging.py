@@ -111,7 +111,8 @@ def _region(judge: Judge, train: Batches, column: int) -> Tensor:
     """Where an attribute is: the patches without which the judge sees it less (occlusion), float H×W of 0, 1.
 
     Of an 8×8 raster the fewest patches that hold four fifths of what the judge loses, when each in turn is
-    replaced by that of the mean picture, in up to 100 pictures that show the attribute.
+    replaced by that of the mean picture, in up to 100 pictures that show the attribute. It loses log-odds:
+    where it is sure, its probability stays 1 whatever is hidden.
     """
     present = (train.y[:, column] == 1).nonzero().flatten()
     chosen = present[
@@ -119,7 +120,7 @@ def _region(judge: Judge, train: Batches, column: int) -> Tensor:
     ]
     x, _ = train.rows(chosen)
     mean = torch.cat([x for x, _ in train.chunks(1000)]).mean(0)
-    whole = judge.probabilities(x)[:, column]
+    whole = _log_odds(judge, x, column)
     height, width = x.shape[2:]
     lost = torch.zeros(_PATCHES, _PATCHES)
     for row in range(_PATCHES):
@@ -128,7 +129,7 @@ def _region(judge: Judge, train: Batches, column: int) -> Tensor:
             across = slice(place * width // _PATCHES, (place + 1) * width // _PATCHES)
             hidden = x.clone()
             hidden[:, :, down, across] = mean[:, down, across]
-            lost[row, place] = (whole - judge.probabilities(hidden)[:, column]).mean().clamp(min=0)
+            lost[row, place] = (whole - _log_odds(judge, hidden, column)).mean().clamp(min=0)
     order = lost.flatten().argsort(descending=True)
     shares = lost.flatten()[order].cumsum(0) / lost.sum().clamp(min=1e-9)
     used = int((shares < _SHARE).sum()) + 1
@@ -136,3 +137,12 @@ def _region(judge: Judge, train: Batches, column: int) -> Tensor:
     region[order[:used]] = 1
     raster = region.reshape(1, 1, _PATCHES, _PATCHES)
     return torch.nn.functional.interpolate(raster, (height, width), mode="nearest")[0, 0]
+
+
+def _log_odds(judge: Judge, x: Tensor, column: int) -> Tensor:
+    """log p / (1 − p) of a label, N."""
+    logits: Tensor = judge.network(x).float()
+    if not judge.exclusive:
+        return logits[:, column]
+    others = torch.cat([logits[:, :column], logits[:, column + 1 :]], dim=1)
+    return logits[:, column] - others.logsumexp(1)

@@ -129,7 +129,9 @@ def _pictures(plan: Plan, done: Sequence[Stage], datasets: Sequence[str]) -> str
     parts = ["## Figures\n"]
     for dataset in datasets:
         own = [stage for stage in done if stage.dataset == dataset]
-        rows = {stage.kind: sorted(stage.answer.parent.glob("*-row-*.png")) for stage in own}
+        rows = {
+            stage.kind: sorted(stage.answer.parent.glob(f"{stage.answer.stem}-row-*.png")) for stage in own
+        }
         for position in range(max(map(len, rows.values()), default=0)):
             strips = [files[position] for files in rows.values() if position < len(files)]
             attribute = strips[0].stem.partition("-row-")[2]
