@@ -50,7 +50,7 @@ def fit_probe(codes: Tensor, y: Tensor, *, seed: int, hidden: int = 128, epochs:
             nn.Linear(hidden, y.shape[1]),
         ).to(codes.device)
         best, best_state = float("inf"), {k: v.clone() for k, v in network.state_dict().items()}
-        optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=1e-2)
+        optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=1e-2, fused=True)
         y_used, y_held = y[used], y[held]
         weight = _balance(y_used)
         patience = _PATIENCE
