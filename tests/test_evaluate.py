@@ -291,6 +291,13 @@ def test_what_is_done_is_not_done_again(
     assert stamps(out / "swiss-roll") == before
     assert (out / "report.md").read_bytes() == page
 
+    # Other settings are another reproduction.
+    for other in (["--seed", "1"], ["--epochs", "2"], ["--preset", "paper"]):
+        assert "choose another --out" in refused(
+            ["reproduce", "swiss-roll", "--out", str(out), *other], capsys
+        )
+    assert stamps(out / "swiss-roll") == before
+
     # One evaluation is gone: that one is made again, from the model as it is, and nothing else.
     answer = answer_of(out, "swiss-roll", "condvae")
     whole = answer.read_bytes()
@@ -465,6 +472,5 @@ def test_reproductions_that_there_are_not(tmp_path: Path, capsys: pytest.Capture
     assert "--data-dir" in message
     message = refused(["reproduce", "fer2013", "--data-dir", str(tmp_path), *out], capsys)
     assert str(tmp_path) in message
-    assert main(["reproduce", "swiss-roll", "--preset", "papr", *out]) == 2
-    assert "did you mean paper" in capsys.readouterr().err
+    assert "did you mean paper" in refused(["reproduce", "swiss-roll", "--preset", "papr", *out], capsys)
     assert not (tmp_path / "out").exists()

@@ -58,9 +58,10 @@ def reproduce(
         device=device,
         precision=precision.value,
     )
+    todo = stages.stages(plan)
+    stages.check(plan, todo)
     for name, reason in left_out:
         output.say(f"leaving out {name}: {reason}")
-    todo = stages.stages(plan)
     for line in stages.left(todo):
         output.say(line)
     compute = stages.compute_of(plan)

@@ -132,7 +132,7 @@ def _region(judge: Judge, train: Batches, column: int) -> Tensor:
             lost[row, place] = (whole - _log_odds(judge, hidden, column)).mean().clamp(min=0)
     order = lost.flatten().argsort(descending=True)
     shares = lost.flatten()[order].cumsum(0) / lost.sum().clamp(min=1e-9)
-    used = int((shares < _SHARE).sum()) + 1
+    used = min(int((shares < _SHARE).sum()) + 1, len(order) - 1)  # something must be outside
     region = torch.zeros(_PATCHES * _PATCHES)
     region[order[:used]] = 1
     raster = region.reshape(1, 1, _PATCHES, _PATCHES)

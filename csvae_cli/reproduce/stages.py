@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from csvae_cli import output, runs
+from csvae_cli import output, presets, runs
 from csvae_cli.config import KindName
 from csvae_cli.data import sources
 from csvae_cli.data.dataset import SplitName
@@ -104,6 +104,21 @@ def stages(plan: Plan) -> list[Stage]:
             answer = run.path / "evaluation" / f"{dataset}-{plan.split}.json"
             found.append(Stage(dataset, kind, run, answer))
     return found
+
+
+def check(plan: Plan, all_stages: Sequence[Stage]) -> None:
+    """Raises RequestError where the preset is unknown, or --out holds models of other settings."""
+    presets.preset(plan.preset)
+    for stage in all_stages:
+        if not stage.run.config.exists():
+            continue
+        begun = runs.read_config(stage.run.config)
+        asked = (plan.preset, plan.seed, plan.epochs or begun.training.epochs)
+        if asked != (begun.preset, begun.training.seed, begun.training.epochs):
+            raise RequestError(
+                f"{stage.run.path} was begun with --preset {begun.preset} --seed {begun.training.seed} "
+                f"--epochs {begun.training.epochs}; go on with these, or choose another --out."
+            )
 
 
 def left(all_stages: Sequence[Stage]) -> Iterator[str]:
