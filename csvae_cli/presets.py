@@ -34,8 +34,8 @@ _PRINTED = {
     "label": 1.0,
 }
 
-_DEFAULT_EXAMPLES = 144_000
-"""How many pictures the default preset shows a model: minutes on two cores; but each at least 9 times."""
+_DEFAULT_EXAMPLES = 128_000
+"""How many pictures the default preset shows a model: minutes on two cores; but each at least 8 times."""
 
 _TERMS: Mapping[KindName, tuple[str, ...]] = {
     "csvae": ("recon", "kl_z", "kl_w", "neg_entropy", "adversary"),
@@ -59,7 +59,7 @@ def default(kind: KindName, network: NetworkName, facts: Facts) -> tuple[ModelCo
         return model, training
     model = ModelConfig(kind, network, facts.shape, facts.attributes, facts.keep, adversary_sees="mean")
     training = TrainingConfig(
-        epochs=min(max(_DEFAULT_EXAMPLES // facts.examples, 9), 100),
+        epochs=min(max(_DEFAULT_EXAMPLES // facts.examples, 8), 100),
         weights=_weights(kind, recon=1.0, kl_z=0.05, kl_w=0.6, neg_entropy=400.0, confusion=20.0),
         batch_size=64,
         learning_rate=2e-3,

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from models import networks
 from models.adversary import Shown, negative_entropy, read_and_compare, read_frozen
+from models.erasure import linear_eraser
 from models.kind import Codes, Kind, Reduction, Sees, gaussian, signed, unknown
 from models.priors import Orientation, kl_standard, label_prior, sample
 
@@ -25,6 +26,8 @@ class CSVAE(Kind):
         "neg_entropy": "autoencoder",
         "adversary": "adversary",
     }
+    erased_mean: Tensor
+    eraser: Tensor
 
     def __init__(
         self,
@@ -55,6 +58,8 @@ class CSVAE(Kind):
         self.w_head = networks.gaussian_head(features, labels, sum(self.w_dims))
         self.decoder = networks.decoder(network, latent_dim + sum(self.w_dims), shape)
         self.adversary = networks.Adversary(latent_dim, labels)
+        self.register_buffer("erased_mean", torch.zeros(latent_dim))
+        self.register_buffer("eraser", torch.zeros(latent_dim, latent_dim))
 
     def groups(self) -> Mapping[str, list[nn.Parameter]]:
         autoencoder = [self.trunk, self.z_head, self.w_trunk, self.w_head, self.decoder]
@@ -102,6 +107,23 @@ class CSVAE(Kind):
 
     def adversary_terms(self, shown: Shown) -> dict[str, Tensor]:
         return {"adversary": read_and_compare(self.adversary, shown)}
+
+    def settle(self, z_mu: Tensor, y: Tensor) -> None:
+        """And what a linear reader still finds of the labels in z is erased: see `linear_eraser`."""
+        super().settle(z_mu, y)
+        mean, matrix = linear_eraser(z_mu * self.active, y.to(z_mu.device))
+        self.erased_mean.copy_(mean)
+        self.eraser.copy_(matrix)
+
+    def wake(self) -> None:
+        super().wake()
+        self.eraser.zero_()
+
+    def at_rest(self, z_mu: Tensor) -> Tensor:
+        z_mu = super().at_rest(z_mu)
+        if self.training:
+            return z_mu
+        return super().at_rest(z_mu - (z_mu - self.erased_mean) @ self.eraser.T)
 
     def anchors(self, attribute: int) -> tuple[Tensor, Tensor]:
         ones = torch.ones(self.w_dims[attribute], device=self.w_head.weight.device)

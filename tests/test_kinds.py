@@ -198,7 +198,8 @@ def test_dimensions_of_z_that_hardly_vary_are_put_to_rest_outside_training(subje
     before = encoded(model, x, Y)
     assert (before.z_mu != 0).all()
     # Variances (over N − 1) of 0.08, 0.12, 0 and 50, the last two not around 0.
-    model.settle(torch.tensor([[0.2, -0.245, 3.0, 10.0], [-0.2, 0.245, 3.0, 20.0]]), Y[:2])
+    nobody_knows = torch.full_like(Y[:2], -1)
+    model.settle(torch.tensor([[0.2, -0.245, 3.0, 10.0], [-0.2, 0.245, 3.0, 20.0]]), nobody_knows)
     after = encoded(model, x, Y)
     assert torch.equal(after.z_mu[:, [1, 3]], before.z_mu[:, [1, 3]])
     assert (after.z_mu[:, [0, 2]] == 0).all()
