@@ -274,8 +274,8 @@ def test_pictures_stay_as_they_are_without_flip():
 
 
 def test_ticks_come_every_ten_steps_and_tell_the_share_that_is_done():
-    training = following(epochs=2, batch_size=1)
-    records = list(train(start(Scales(), training, CPU), numbered(25), training, CPU, never))
+    training = following(epochs=2, batch_size=2)
+    records = list(train(start(Scales(), training, CPU), numbered(50), training, CPU, never))
     ticks = [(record.epoch, record.share) for record in records if isinstance(record, Tick)]
     assert ticks == [(1, 0.4), (1, 0.8), (2, 0.4), (2, 0.8)]
 
