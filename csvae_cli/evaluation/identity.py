@@ -18,7 +18,7 @@ from torch import Tensor
 from csvae_cli.data.batches import to_pictures
 from csvae_cli.data.celeba import crop_box
 from csvae_cli.evaluation.figures import Figure
-from csvae_cli.evaluation.subject import Subject
+from csvae_cli.evaluation.subject import Subject, evenly
 from csvae_cli.output import Progress
 
 _PICTURES = 100
@@ -41,14 +41,12 @@ def figures(subject: Subject, dataset: str, progress: Progress) -> list[Figure]:
         return []
     embed = recogniser()
     found: list[Figure] = []
-    attributes = [item for item in subject.attributes if item[0] in subject.model.config.model.edited]
+    attributes = subject.edited
     for done, (name, column, _) in enumerate(attributes):
         progress("Recognising", done, len(attributes))
-        rows = (subject.y_held[:, column] == 0).nonzero()[:, 0]
-        rows = rows[torch.arange(min(_PICTURES, len(rows))) * len(rows) // max(min(_PICTURES, len(rows)), 1)]
-        index = subject.held.spread(len(subject.y_held))[rows.to(subject.held.x.device)]
+        rows = evenly((subject.y_held[:, column] == 0).nonzero()[:, 0], _PICTURES)
         on = subject.model.statistics.subspaces[column].present_mean
-        original = embed(subject.held.rows(index)[0])
+        original = embed(subject.originals(rows))
         own = embed(torch.cat(list(subject.changed(rows, {}))))
         edited = embed(torch.cat(list(subject.changed(rows, {column: on}))))
         others = np.roll(original, 1, axis=0)

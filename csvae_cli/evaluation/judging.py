@@ -14,7 +14,7 @@ from csvae_cli.data.dataset import Dataset
 from csvae_cli.device import Compute
 from csvae_cli.evaluation import cache
 from csvae_cli.evaluation.figures import Figure
-from csvae_cli.evaluation.subject import Subject
+from csvae_cli.evaluation.subject import Subject, evenly
 from csvae_cli.output import Progress
 from models.judge import Judge, blurred, fit_judge
 from models.networks import Classifier
@@ -24,7 +24,6 @@ _EXAMPLES, _LEAST, _MOST = 60_000, 3, 30
 """How many examples a judge is shown in all, and the limits of its epochs."""
 
 _PATCHES, _PICTURES, _SHARE = 8, 100, 0.8
-_CHUNK = 256
 
 
 @dataclass(frozen=True)
@@ -115,10 +114,7 @@ def _region(judge: Judge, train: Batches, column: int) -> Tensor:
     where it is sure, its probability stays 1 whatever is hidden.
     """
     present = (train.y[:, column] == 1).nonzero().flatten()
-    chosen = present[
-        torch.arange(min(_PICTURES, len(present))) * len(present) // min(_PICTURES, len(present))
-    ]
-    x, _ = train.rows(chosen)
+    x, _ = train.rows(evenly(present, _PICTURES))
     mean = torch.cat([x for x, _ in train.chunks(1000)]).mean(0)
     whole = _log_odds(judge, x, column)
     height, width = x.shape[2:]

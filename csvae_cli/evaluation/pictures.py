@@ -8,7 +8,7 @@ from torch import Tensor
 
 from csvae_cli import sheets
 from csvae_cli.data.batches import to_pictures
-from csvae_cli.evaluation.subject import Subject
+from csvae_cli.evaluation.subject import Subject, evenly
 from models.subspace import along_axes, plane
 
 _PEOPLE, _DONORS = 8, 8
@@ -32,7 +32,7 @@ def of_subject(subject: Subject) -> dict[str, Image.Image]:
 
 def edited(subject: Subject) -> list[str]:
     """The attributes that are edited and that the data knows, by name."""
-    return [name for name, _, _ in subject.attributes if name in subject.model.config.model.edited]
+    return [name for name, _, _ in subject.edited]
 
 
 def projections(subject: Subject) -> Image.Image:
@@ -121,13 +121,11 @@ def both(subject: Subject, first: str, second: str) -> Image.Image:
 def _rows(subject: Subject, column: int, label: int, count: int) -> Tensor:
     """Some held-out rows with that label, evenly over the split."""
     fitting = (subject.y_held[:, column] == label).nonzero()[:, 0]
-    count = min(count, len(fitting))
-    return fitting[torch.arange(count) * len(fitting) // max(count, 1)]
+    return evenly(fitting, count)
 
 
 def _originals(subject: Subject, rows: Tensor) -> Tensor:
-    index = subject.held.spread(len(subject.y_held))
-    return subject.held.rows(index[rows.to(index.device)])[0].cpu()
+    return subject.originals(rows).cpu()
 
 
 def _decoded(subject: Subject, rows: Tensor, points: Mapping[int, Tensor]) -> Tensor:

@@ -46,9 +46,18 @@ class Subject:
 
     def held_pictures(self) -> Iterator[tuple[Tensor, Tensor]]:
         """(rows of `codes_held`, float pictures) in chunks."""
-        index = self.held.spread(len(self.y_held))
         for rows in torch.arange(len(self.y_held)).split(_CHUNK):
-            yield rows, self.held.rows(index[rows.to(index.device)])[0]
+            yield rows, self.originals(rows)
+
+    @property
+    def edited(self) -> list[tuple[str, int, int]]:
+        """Those of `attributes` that the model edits, not only keeps."""
+        return [item for item in self.attributes if item[0] in self.model.config.model.edited]
+
+    def originals(self, rows: Tensor) -> Tensor:
+        """The pictures of these rows of `codes_held`, float N×C×H×W on the device."""
+        index = self.held.spread(len(self.y_held))
+        return self.held.rows(index[rows.to(index.device)])[0]
 
     @torch.no_grad()
     def changed(self, rows: Tensor, points: Mapping[int, Tensor]) -> Iterator[Tensor]:
@@ -106,6 +115,12 @@ def take(codes: Codes, rows: Tensor) -> Codes:
         tuple(w[rows] for w in codes.w_mu),
         tuple(w[rows] for w in codes.w_log_var),
     )
+
+
+def evenly(rows: Tensor, count: int) -> Tensor:
+    """`count` of the rows at most, evenly over them, in order."""
+    count = min(count, len(rows))
+    return rows[torch.arange(count, device=rows.device) * len(rows) // max(count, 1)]
 
 
 def _columns(y: Tensor, common: tuple[tuple[str, int, int], ...], count: int) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from csvae_cli.evaluation.figures import Figure
 from csvae_cli.evaluation.judging import Court
-from csvae_cli.evaluation.subject import Subject
+from csvae_cli.evaluation.subject import Subject, evenly
 from csvae_cli.output import Progress
 from models.subspace import plane
 
@@ -35,7 +35,7 @@ class _Case:
 def figures(subject: Subject, court: Court, progress: Progress) -> list[Figure]:
     """For each attribute: accepted, added, in every style, removed, kept; variety; change outside."""
     found: list[Figure] = []
-    attributes = [item for item in subject.attributes if item[0] in subject.model.config.model.edited]
+    attributes = subject.edited
     for done, (name, column, judged) in enumerate(attributes):
         progress("Switching", done, len(attributes))
         y = subject.y_held[:, column]
@@ -67,7 +67,7 @@ def _mean_styles(subject: Subject, court: Court, case: _Case) -> list[Figure]:
 def _all_styles(subject: Subject, court: Court, case: _Case) -> list[Figure]:
     """Over the plane of styles: accepted on average and at worst; variety; what changes elsewhere."""
     points = plane(subject.model.statistics.subspaces[case.column], *STYLES, SPAN)
-    rows = _some(case.without, _SPREAD_PICTURES)
+    rows = evenly(case.without, _SPREAD_PICTURES)
     accepted = [float(_seen(subject, court, case, rows, point).float().mean()) for point in points]
     found = [
         Figure("added_mean", sum(accepted) / len(accepted), len(rows), case.name, judge=case.accuracy),
@@ -80,10 +80,9 @@ def _all_styles(subject: Subject, court: Court, case: _Case) -> list[Figure]:
 
 def _variety(subject: Subject, region: Tensor, case: _Case, points: Tensor) -> list[Figure]:
     """Pairwise distance of the styles inside the region, and distances outside it."""
-    rows = _some(case.without, _VARIETY_PICTURES)
+    rows = evenly(case.without, _VARIETY_PICTURES)
     # The picture, its reconstruction, and it in every style: (2 + S)×N×C×H×W.
-    index = subject.held.spread(len(subject.y_held))[rows.to(subject.held.x.device)]
-    original = subject.held.rows(index)[0]
+    original = subject.originals(rows)
     own = torch.cat(list(subject.changed(rows, {})))
     styles = torch.stack([torch.cat(list(subject.changed(rows, {case.column: point}))) for point in points])
     inside = region.to(own)
@@ -117,8 +116,3 @@ def _seen(subject: Subject, court: Court, case: _Case, rows: Tensor, point: Tens
     points = {} if point is None else {case.column: point}
     seen = [court.judge.present(x)[:, case.judged].cpu() for x in subject.changed(rows, points)]
     return torch.cat(seen) if seen else torch.zeros(0, dtype=torch.bool)
-
-
-def _some(rows: Tensor, count: int) -> Tensor:
-    count = min(count, len(rows))
-    return rows[torch.arange(count) * len(rows) // max(count, 1)]
