@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from models.networks import Adversary
 from models.priors import known_cross_entropy
 
 
@@ -42,16 +43,16 @@ class Memory:
         return Shown(self.codes.z[rows], self.codes.y[rows])
 
 
-def read_frozen(adversary: nn.Module, z: Tensor) -> Tensor:
+def read_frozen(adversary: Adversary, z: Tensor) -> Tensor:
     """The adversary's logits, N×k, through which a gradient reaches z but not the adversary."""
     frozen = {name: parameter.detach() for name, parameter in adversary.named_parameters()}
     logits: Tensor = functional_call(adversary, frozen, (z,))
     return logits.float()
 
 
-def read_and_compare(adversary: nn.Module, shown: Shown) -> Tensor:
+def read_and_compare(adversary: Adversary, shown: Shown) -> Tensor:
     """The adversary's cross-entropy, whose gradient reaches the adversary but not the encoder."""
-    return known_cross_entropy(adversary(shown.z).float(), shown.y)
+    return known_cross_entropy(adversary(shown.z).float() + adversary.log_odds, shown.y)
 
 
 def negative_entropy(logits: Tensor) -> Tensor:

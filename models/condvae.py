@@ -124,8 +124,13 @@ class CondVAEInfo(CondVAE):
         terms, mu, z = self._terms(x, y, noise)
         seen = mu if self.adversary_sees == "mean" else z
         self.shown = Shown(seen.detach(), y)
-        terms["confusion"] = -known_cross_entropy(read_frozen(self.adversary, seen), y)
+        terms["confusion"] = -known_cross_entropy(
+            read_frozen(self.adversary, seen) + self.adversary.log_odds, y
+        )
         return {**terms, **self.adversary_terms(self.shown)}
+
+    def expect(self, y: Tensor) -> None:
+        self.adversary.expect(y)
 
     def adversary_logits(self, z: Tensor) -> Tensor:
         return read_frozen(self.adversary, z)

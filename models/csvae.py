@@ -102,6 +102,9 @@ class CSVAE(Kind):
             **self.adversary_terms(self.shown),
         }
 
+    def expect(self, y: Tensor) -> None:
+        self.adversary.expect(y)
+
     def adversary_logits(self, z: Tensor) -> Tensor:
         return read_frozen(self.adversary, z)
 

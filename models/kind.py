@@ -90,6 +90,9 @@ class Kind(nn.Module, ABC):
     def anchors(self, attribute: int) -> tuple[Tensor, Tensor]:
         """The points (d_i) of W_i that stand for "absent" and for "present"."""
 
+    def expect(self, y: Tensor) -> None:
+        """Called with all training labels (M×k) before training, for kinds whose adversary counts them."""
+
     def adversary_terms(self, shown: Shown) -> dict[str, Tensor]:  # noqa: ARG002
         """The adversary's term again, with its weights as they are now, on codes that it was shown.
 

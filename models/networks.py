@@ -51,20 +51,30 @@ def gaussian_head(features: int, labels: int, dim: int, log_var: float = -2.0) -
 
 
 class Adversary(nn.Module):
-    """r(y|z): reads the labels from z; gives logits N×k.
+    """r(y|z): reads the labels from z; gives the logits N×k that it would have if both classes were as many.
 
     Each coordinate of z is first brought to unit variance over the batch, as any fresh probe would do, so
-    that the encoder cannot hide from it by scale.
+    that the encoder cannot hide from it by scale. `log_odds` (k) is what is known of the labels without z:
+    it is added where the adversary is compared with the labels, and only there, so that an adversary that
+    finds nothing in z says ½ whatever the classes' sizes, and the encoder gains nothing by misleading it.
     """
+
+    log_odds: Tensor
 
     def __init__(self, latent_dim: int, labels: int, hidden: int = 512) -> None:
         super().__init__()
         self.scale = nn.BatchNorm1d(latent_dim, eps=1e-8, affine=False)
         self.layers = nn.Sequential(_mlp(latent_dim, hidden, hidden), nn.Linear(hidden, labels))
+        self.register_buffer("log_odds", torch.zeros(labels), persistent=False)
 
     def forward(self, z: Tensor) -> Tensor:
         logits: Tensor = self.layers(self.scale(z))
         return logits
+
+    def expect(self, y: Tensor) -> None:
+        """Take the log-odds of each label from all training labels, M×k in {1, 0, −1}."""
+        present, absent = (y == 1).sum(0), (y == 0).sum(0)
+        self.log_odds.copy_(torch.log((present + 0.5) / (absent + 0.5)))
 
 
 class Classifier(nn.Module):

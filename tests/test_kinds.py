@@ -289,6 +289,23 @@ def test_the_adversary_learns_to_read_and_the_encoder_to_hide(kind, deceive):
     assert read > 1.3 * reading[-1]
 
 
+@pytest.mark.parametrize("kind", ["csvae", "condvae-info"])
+def test_an_adversary_that_finds_nothing_says_one_half_however_rare_the_label(kind):
+    model = made(kind, **POINTS)
+    y = (torch.rand(4096, 2, generator=noise(1)) < torch.tensor([1 / 8, 2 / 3])).to(torch.int8)
+    y[:100, 0] = -1
+    model.expect(y)
+    shown = Shown(torch.randn(4096, 4, generator=noise(2)), y)
+    optimiser = torch.optim.Adam(model.groups()["adversary"], lr=1e-3)
+    for _ in range(60):
+        optimiser.zero_grad()
+        model.adversary_terms(shown)["adversary"].backward()
+        optimiser.step()
+    unseen = torch.randn(4096, 4, generator=noise(5))
+    said = torch.sigmoid(model.adversary_logits(unseen)).mean(0)
+    torch.testing.assert_close(said, torch.tensor([0.5, 0.5]), atol=0.05, rtol=0)
+
+
 def test_negative_entropy_is_minus_the_entropy_of_torch():
     logits = 4 * torch.randn(20, 3, generator=noise(), dtype=torch.float64)
     expected = -Bernoulli(logits=logits).entropy().sum(1).mean()

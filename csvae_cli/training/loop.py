@@ -80,6 +80,7 @@ def train(
     50 steps, and always before the end of the epoch).
     """
     model, optimisers = state.model, state.optimisers
+    model.expect(batches.y)
     model.train()
     batch = min(config.batch_size, len(batches))
     steps = len(batches) // batch
