@@ -104,6 +104,8 @@ class TrainingConfig:
     the paper's, milestones 3⁰ … 3⁶ epochs, gamma 0.1^(1/7).
     adversary_steps: how many steps the adversary takes to one of the autoencoder; adversary_rate: its own,
     constant learning rate, so that it catches up as the autoencoder slows down; None: the autoencoder's.
+    max_norm: the length that a step's gradient of the autoencoder is shortened to where it is longer, so that
+    one strange batch does not undo an epoch; None: as it comes.
     flip: whether pictures are mirrored at random.
     report_every: epochs between sample sheets, probes and validation.
     """
@@ -115,6 +117,7 @@ class TrainingConfig:
     schedule: Schedule = "cosine"
     adversary_steps: int = 1
     adversary_rate: float | None = None
+    max_norm: float | None = None
     flip: bool = False
     seed: int = 0
     report_every: int = 10
@@ -127,6 +130,8 @@ class TrainingConfig:
             raise RequestError("--batch-size must be at least 2: the adversary compares examples.")
         if not self.learning_rate > 0 or (self.adversary_rate is not None and not self.adversary_rate > 0):
             raise RequestError("learning_rate and adversary_rate must be above 0.")
+        if self.max_norm is not None and not self.max_norm > 0:
+            raise RequestError("max_norm must be above 0.")
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,7 @@ def default(kind: KindName, network: NetworkName, facts: Facts) -> tuple[ModelCo
         learning_rate=2e-3,
         adversary_steps=4,
         adversary_rate=1e-3,
+        max_norm=500.0,
         flip=True,
         report_every=4,
     )

@@ -190,6 +190,26 @@ def test_the_adversary_goes_at_the_common_rate_unless_told_otherwise():
     assert state.model.reader.item() == pytest.approx(state.model.slope.item(), rel=1e-6)
 
 
+def test_one_strange_batch_moves_the_model_no_further_than_the_longest_gradient_allowed():
+    class Steep(Scales):
+        def terms(self, x, y, noise):
+            terms = super().terms(x, y, noise)
+            strange = 1000.0 if float(x.max()) == 7 else 1.0
+            return {**terms, "slope": strange * self.slope}
+
+    def moved(max_norm):
+        training = following(epochs=1, batch_size=2, max_norm=max_norm)
+        state = start(Steep(), training, CPU)
+        run(state, numbered(8), training)
+        return -state.model.slope.item(), state.model.reader.item()
+
+    free, bounded, usual = moved(None), moved(1.0), moved(0.5)
+    assert bounded[0] == pytest.approx(4 * 0.01, rel=1e-4)  # as four steps of a constant gradient
+    assert usual[0] == pytest.approx(bounded[0], rel=1e-4)
+    assert abs(free[0] - bounded[0]) > 0.001
+    assert free[1] == bounded[1]  # the adversary's own gradient is left as it is
+
+
 def test_a_term_of_weight_zero_trains_nothing():
     training = config(weights={"slope": 1.0, "data": 1.0, "adversary": 0.0}, adversary_steps=2)
     state = start(Scales(), training, CPU)

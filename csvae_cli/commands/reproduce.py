@@ -20,7 +20,7 @@ def reproduce(
     ],
     epochs: Annotated[
         int | None,
-        typer.Option("--epochs", min=1, help="Of every model. Default: about 60,000 pictures each."),
+        typer.Option("--epochs", min=1, help="Of every model. Default: about 40,000 pictures each."),
     ] = None,
     preset: Annotated[
         str,

@@ -29,7 +29,7 @@ DATASETS = (
 )
 KINDS: tuple[KindName, ...] = ("vae", "condvae", "condvae-info", "csvae")
 
-_EXAMPLES = 60_000
+_EXAMPLES = 40_000
 """How many training pictures each model is shown by default: all of it within two hours on two cores."""
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
 from torch.optim import Adam
 
 from csvae_cli.config import TrainingConfig
@@ -110,6 +111,10 @@ def train(
                 optimiser.param_groups[0]["lr"] = rate if own is None else own
                 optimiser.zero_grad()
             loss.backward()
+            if config.max_norm is not None:
+                for group, parameters in model.groups().items():
+                    if group != ADVERSARY:
+                        clip_grad_norm_(parameters, config.max_norm)
             for optimiser in optimisers.values():
                 optimiser.step()
             if ADVERSARY in optimisers and config.adversary_steps > 1:
