@@ -1,16 +1,17 @@
 """What the data sets of facial expressions share: names, where files are looked for, checks, grey pictures.
 
-Only `one_hot` and `dataset` import numpy and Pillow: to list and to count the pictures takes neither.
+Only `one_hot` and what reads pictures import numpy and Pillow: listing and counting take neither.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from hashlib import sha256
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from csvae_cli.data.picture_files import Pictures, entries
 from csvae_cli.errors import RequestError, UserError, WorkError, one_of
@@ -129,7 +130,7 @@ def one_hot(shown: Sequence[str], attributes: Sequence[str]) -> "NDArray[np.int8
     return labels
 
 
-def dataset(
+def _dataset(
     source: str,
     pictures: Pictures,
     members: Members,
@@ -165,6 +166,64 @@ def dataset(
     sizes = [len(split) for split in splits.values()]
     fingerprint = sha256(f"{key} {attributes} {sizes}".encode() + labels.tobytes()).hexdigest()
     return Dataset(attributes, splits, fingerprint, exclusive=True)
+
+
+class ByExpression(ABC):
+    """A `Source` of pictures that lie in folders called after expressions, 48×48×1.
+
+    home, attributes: which data set, and its expressions.
+    """
+
+    home: ClassVar[Home]
+    attributes: ClassVar[tuple[str, ...]]
+
+    def __init__(self, data_dir: Path | None) -> None:
+        self.data_dir = data_dir
+
+    @abstractmethod
+    def search(self, root: Path) -> Pictures | None:
+        """The pictures in this directory, None where nothing looks like them. Raises RequestError."""
+
+    @abstractmethod
+    def divide(self, shown: Mapping[str, str]) -> Members:
+        """The splits of these pictures (name -> expression). Raises RequestError."""
+
+    def people(self) -> Mapping[str, str]:
+        """The name of a picture -> who it shows; empty where nobody knows. Raises RequestError."""
+        return {}
+
+    def locate(self) -> None:
+        """Check that the pictures are there, of each expression in each split. Raises RequestError."""
+        check_classes(self.counts(), self.pictures.path, self.home.title)
+
+    def counts(self) -> Counts:
+        """For each split its size and the number of pictures of each expression; decodes none."""
+        return count(self._members, self.attributes)
+
+    def read(self, keep: tuple[str, ...], progress: "Progress") -> "Dataset":
+        """The three splits, pictures mapped from the cache of prepared ones.
+
+        Raises RequestError for anything to keep and for data that does not fit, WorkError for a picture that
+        cannot be decoded or a cache that cannot be written.
+        """
+        refuse_to_keep(self.home.name, keep, self.attributes)
+        self.locate()
+        return _dataset(
+            self.home.name, self.pictures, self._members, self.attributes, self.people(), progress
+        )
+
+    @cached_property
+    def pictures(self) -> Pictures:
+        for root in self.home.roots(self.data_dir):
+            found = self.search(root)
+            if found is not None:
+                return found
+        raise self.home.missing(self.data_dir)
+
+    @cached_property
+    def _members(self) -> Members:
+        names = sorted(self.pictures.names)
+        return self.divide({name: expression(self.pictures, name, self.attributes) for name in names})
 
 
 def shuffled(names: Collection[str], salt: str) -> list[str]:

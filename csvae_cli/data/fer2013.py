@@ -14,82 +14,65 @@ from csvae_cli.data.expressions import (
     SIZE,
     SUFFIXES,
     WITH_NEUTRAL,
-    Counts,
+    ByExpression,
     Home,
     Members,
-    check_classes,
-    count,
-    dataset,
-    expression,
-    refuse_to_keep,
     shuffled,
 )
 from csvae_cli.data.picture_files import Archive, Folder, Form, Pictures, entries, unreadable
 from csvae_cli.errors import RequestError, WorkError
 
 if TYPE_CHECKING:
-    from csvae_cli.data.dataset import Dataset, SplitName
-    from csvae_cli.output import Progress
+    from csvae_cli.data.dataset import SplitName
 
 _PARTS: Mapping[str, "SplitName"] = {"train": "train", "validation": "valid", "test": "test"}
 _FORM = Form(SUFFIXES, 3, frozenset(_PARTS))
-
-_HOME = Home(
-    "fer2013", "FER2013", "fer2013", "fer2013.zip, fer2013.csv or the folders train/, validation/ and test/"
-)
 
 _CSV_COLUMNS = ("emotion", "pixels", "usage")
 _CSV_EMOTIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 _CSV_PARTS = {b"Training": "train", b"PublicTest": "validation", b"PrivateTest": "test"}
 
 
-class Fer2013:
-    """A `Source` of the pictures, 48×48×1, in the splits that they come in, by name within each.
+class Fer2013(ByExpression):
+    """In the splits that the pictures come in, by name within each.
 
     Where nothing is there to validate on (Kaggle's folders are train/ and test/ only), it is a tenth of the
     training pictures of each expression, drawn at random but always alike.
     """
 
-    def __init__(self, data_dir: Path | None) -> None:
-        self.data_dir = data_dir
+    home = Home(
+        "fer2013",
+        "FER2013",
+        "fer2013",
+        "fer2013.zip, fer2013.csv or the folders train/, validation/ and test/",
+    )
+    attributes = WITH_NEUTRAL
 
-    def locate(self) -> None:
-        """Check that the pictures are there, of each expression in each split. Raises RequestError."""
-        check_classes(self.counts(), self._pictures.path, _HOME.title)
+    def search(self, root: Path) -> Pictures | None:
+        """The folders if they hold pictures, else the zip, else the CSV."""
+        found = entries(root)
+        if "train" in found:
+            folder = Folder(root, _FORM)
+            if folder.names:
+                return folder
+        if "fer2013.zip" in found:
+            archive = Archive(root / "fer2013.zip", _FORM)
+            if not archive.names:
+                raise RequestError(
+                    f"There are no pictures in folders train/EXPRESSION/ of {archive.path}; "
+                    "put FER2013's there."
+                )
+            return archive
+        return _Csv(root / "fer2013.csv") if "fer2013.csv" in found else None
 
-    def counts(self) -> Counts:
-        """For each split its size and the number of pictures of each expression; decodes none."""
-        return count(self._members, WITH_NEUTRAL)
-
-    def read(self, keep: tuple[str, ...], progress: "Progress") -> "Dataset":
-        """The three splits, pictures mapped from the cache of prepared ones.
-
-        Raises RequestError for anything to keep and for data that does not fit, WorkError for a picture that
-        cannot be decoded or a cache that cannot be written.
-        """
-        refuse_to_keep(_HOME.name, keep, WITH_NEUTRAL)
-        self.locate()
-        return dataset(_HOME.name, self._pictures, self._members, WITH_NEUTRAL, {}, progress)
-
-    @cached_property
-    def _pictures(self) -> Pictures:
-        for root in _HOME.roots(self.data_dir):
-            found = _find(root)
-            if found is not None:
-                return found
-        raise _HOME.missing(self.data_dir)
-
-    @cached_property
-    def _members(self) -> Members:
-        pictures = self._pictures
+    def divide(self, shown: Mapping[str, str]) -> Members:
         members: dict[SplitName, dict[str, str]] = {split: {} for split in _PARTS.values()}
-        for name in sorted(pictures.names):
-            part = name.partition("/")[0]
-            members[_PARTS[part]][name] = expression(pictures, name, WITH_NEUTRAL)
+        for name, attribute in shown.items():
+            members[_PARTS[name.partition("/")[0]]][name] = attribute
         if not members["valid"]:
             drawn = _a_tenth(members["train"])
-            members["valid"] = {name: shown for name, shown in members["train"].items() if name in drawn}
-            members["train"] = {name: shown for name, shown in members["train"].items() if name not in drawn}
+            members["valid"] = {name: what for name, what in members["train"].items() if name in drawn}
+            members["train"] = {name: what for name, what in members["train"].items() if name not in drawn}
         return members
 
 
@@ -99,23 +82,6 @@ def _a_tenth(members: Mapping[str, str]) -> set[str]:
         names = [name for name, shown in members.items() if shown == attribute]
         drawn.update(shuffled(names, "fer2013")[: (len(names) + 5) // 10])
     return drawn
-
-
-def _find(root: Path) -> Pictures | None:
-    """The folders if they hold pictures, else the zip, else the CSV."""
-    found = entries(root)
-    if "train" in found:
-        folder = Folder(root, _FORM)
-        if folder.names:
-            return folder
-    if "fer2013.zip" in found:
-        archive = Archive(root / "fer2013.zip", _FORM)
-        if not archive.names:
-            raise RequestError(
-                f"There are no pictures in folders train/EXPRESSION/ of {archive.path}; put FER2013's there."
-            )
-        return archive
-    return _Csv(root / "fer2013.csv") if "fer2013.csv" in found else None
 
 
 # Kaggle's CSV.
