@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.networks import Classifier
-from models.priors import known_cross_entropy
+from models.priors import class_weights, known_cross_entropy
 
-Rows = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""Row numbers (int64 N) -> x (N×C×H×W in [0, 1], or N×D) and y (N×k in {1, 0, −1})."""
+Rows = Callable[[Tensor], Tensor]
+"""Row numbers (int64 N) -> x (N×C×H×W in [0, 1], or N×D)."""
 
 _BATCH = 128
 
@@ -43,37 +43,37 @@ class Judge:
 
 def fit_judge(
     rows: Rows,
-    count: int,
+    y: Tensor,
     shape: Sequence[int],
-    labels: int,
     *,
     exclusive: bool,
     epochs: int,
     seed: int,
     progress: Callable[[int, int], None],
 ) -> Judge:
-    """A judge trained on the rows 0 … count − 1; the caller's random state is left as it was.
+    """A judge trained on all rows of y (M×k in {1, 0, −1}); the caller's random state is left as it was.
 
     Both classes of a label weigh the same, so that a rare one is not simply denied. progress: (steps done,
     steps in all).
     """
-    device = rows(torch.zeros(1, dtype=torch.int64))[0].device
+    count = len(y)
+    device = rows(torch.zeros(1, dtype=torch.int64)).device
+    y = y.to(device)
     noise = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(seed)
-        network = Classifier(shape, labels).to(device).to(memory_format=torch.channels_last)
+        network = Classifier(shape, y.shape[1]).to(device).to(memory_format=torch.channels_last)
         optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=1e-2)
         batch = min(_BATCH, count)
         steps = epochs * (count // batch)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, max(steps, 2))
-        weight = _class_weights(rows, count).to(device)
+        weight = class_weights(y)
         done = 0
         for _ in range(epochs):
             for index in torch.randperm(count, generator=noise).split(batch)[: count // batch]:
-                x, y = rows(index)
-                logits = network(_disturbed(x, noise)).float()
+                logits = network(_disturbed(rows(index), noise)).float()
                 optimiser.zero_grad()
-                _loss(logits, y, weight, exclusive).backward()
+                _loss(logits, y[index.to(device)], weight, exclusive).backward()
                 optimiser.step()
                 schedule.step()
                 done += 1
@@ -107,13 +107,6 @@ def _disturbed(x: Tensor, noise: torch.Generator) -> Tensor:
     if mirror < 0.5:
         x = x.flip(3)
     return blurred(x, 2 * amount) if share < 2 / 3 else x
-
-
-def _class_weights(rows: Rows, count: int) -> Tensor:
-    """2×k: what a row counts whose label is absent, present; the mean over the rows is 1."""
-    y = torch.cat([rows(index)[1].cpu() for index in torch.arange(count).split(4096)])
-    counts = torch.stack([(y == 0).sum(0), (y == 1).sum(0)]).float().clamp(min=1)
-    return counts.sum(0) / (2 * counts)
 
 
 def _loss(logits: Tensor, y: Tensor, weight: Tensor, exclusive: bool) -> Tensor:

@@ -83,6 +83,15 @@ def label_prior(orientation: Orientation) -> LabelPrior:
     return LabelPrior(present_mean=0.0, present_std=0.1, absent_mean=3.0, absent_std=1.0)
 
 
+def class_weights(y: Tensor) -> Tensor:
+    """2×k: what an absent and a present label count, so that both classes of each label weigh the same.
+
+    y: N×k in {1, 0, −1}. Of the rows with a known label the mean is 1.
+    """
+    counts = torch.stack([(y == 0).sum(0), (y == 1).sum(0)]).float().clamp(min=1)
+    return counts.sum(0) / (2 * counts)
+
+
 def known_cross_entropy(logits: Tensor, y: Tensor, weight: Tensor | float = 1.0) -> Tensor:
     """Binary cross-entropy of the known labels: a sum over labels, a mean over the batch.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.priors import known_cross_entropy
+from models.priors import class_weights, known_cross_entropy
 
 _PATIENCE = 15
 """Epochs without a better held-back loss after which fitting ends."""
@@ -52,7 +52,7 @@ def fit_probe(codes: Tensor, y: Tensor, *, seed: int, hidden: int = 128, epochs:
         best, best_state = float("inf"), {k: v.clone() for k, v in network.state_dict().items()}
         optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=1e-2, fused=True)
         y_used, y_held = y[used], y[held]
-        weight = _balance(y_used)
+        weight = class_weights(y_used)
         patience = _PATIENCE
         for _ in range(epochs):
             network.train()
@@ -85,12 +85,6 @@ def balanced_accuracy(logits: Tensor, y: Tensor) -> list[float]:
         shares = [right[y[:, label] == value, label].float().mean().item() for value in (0, 1)]
         scores.append(sum(shares) / 2)
     return scores
-
-
-def _balance(y: Tensor) -> Tensor:
-    """Weights 2×k (absent, present) that make both classes of each label count the same."""
-    counts = torch.stack([(y == 0).sum(0), (y == 1).sum(0)]).float().clamp(min=1)
-    return counts.sum(0) / (2 * counts)
 
 
 def _weighted(logits: Tensor, y: Tensor, weight: Tensor) -> Tensor:

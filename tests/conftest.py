@@ -1,6 +1,9 @@
 """Small real things that several tests use: a CelebA of drawn faces, and a model trained on it."""
 
 import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 # One thread each: the models here are tiny, and many threads on busy cores wait for each other.
@@ -63,6 +66,16 @@ def trained(celeba: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
     assert code == 0
     return out
+
+
+@contextmanager
+def ended(process: "subprocess.Popen[str]") -> Iterator[None]:
+    """Whatever happens inside, the process is killed (SIGKILL) after it, if it is still there."""
+    try:
+        yield
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @pytest.fixture

@@ -8,12 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from conftest import ended
 from PIL import Image
 
 from csvae_cli.app import main
@@ -323,16 +324,6 @@ def test_what_is_done_is_not_done_again(
     assert "evaluating condvae" not in said
 
 
-@contextmanager
-def _ended(process: "subprocess.Popen[str]") -> Iterator[None]:
-    """Whatever happens inside, the process is killed (SIGKILL) after it, if it is still there."""
-    try:
-        yield
-    finally:
-        process.kill()
-        process.communicate()
-
-
 def test_killed_and_started_again_it_goes_on(swiss: Path, tmp_path: Path) -> None:
     """Three models are done, and in the fourth's training the power fails."""
     out = shutil.copytree(swiss, tmp_path / "out")
@@ -345,7 +336,7 @@ def test_killed_and_started_again_it_goes_on(swiss: Path, tmp_path: Path) -> Non
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    with _ended(process):
+    with ended(process):
         for _ in range(4000):
             if (out / "swiss-roll" / "csvae" / "config.json").exists():
                 break

@@ -665,10 +665,9 @@ def stripes(count, classes, seed=0):
 
 def fitted(x, y, exclusive, epochs=4, seed=0):
     return fit_judge(
-        lambda index: (x[index], y[index]),
-        len(x),
+        lambda index: x[index],
+        y,
         x.shape[1:],
-        y.shape[1],
         exclusive=exclusive,
         epochs=epochs,
         seed=seed,

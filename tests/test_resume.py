@@ -5,11 +5,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from conftest import ended
 
 from csvae_cli.app import main
 
@@ -27,16 +26,6 @@ def _wait_for(path: Path, process: "subprocess.Popen[str]") -> None:
         assert process.poll() is None, "the training ended before it was to be stopped"
         time.sleep(0.05)
     raise AssertionError(f"{path} never came")
-
-
-@contextmanager
-def _ended(process: "subprocess.Popen[str]") -> Iterator[None]:
-    """Whatever happens inside, the process is killed (SIGKILL) after it, if it is still there."""
-    try:
-        yield
-    finally:
-        process.kill()
-        process.communicate()
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +53,7 @@ def test_stopped_and_resumed_equals_uninterrupted(
     process = subprocess.Popen(
         [*_train(out), "--epochs", str(_EPOCHS)], stderr=subprocess.PIPE, text=True, stdout=subprocess.DEVNULL
     )
-    with _ended(process):
+    with ended(process):
         _wait_for(out / "log.jsonl", process)
         process.send_signal(sent)
         _, error = process.communicate(timeout=120)
@@ -82,7 +71,7 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path, whole: Path) ->
         stdout=subprocess.DEVNULL,
         text=True,
     )
-    with _ended(process):
+    with ended(process):
         _wait_for(out / "log.jsonl", process)
     assert main(["train", str(out), "--resume"]) == 0
     _same(out, whole)
@@ -95,7 +84,7 @@ def test_a_run_in_training_is_not_resumed_by_another(
     process = subprocess.Popen(
         [*_train(out), "--epochs", "500"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, text=True
     )
-    with _ended(process):
+    with ended(process):
         _wait_for(out / "log.jsonl", process)
         assert main(["train", "--resume", str(out)]) == 2
         assert "Another csvae is training" in capsys.readouterr().err

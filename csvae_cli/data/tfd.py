@@ -258,10 +258,9 @@ def _labelled(
     known = np.flatnonzero(given != UNKNOWN)
     y = torch.from_numpy(one_hot([WITH_NEUTRAL[place] for place in given[known]], WITH_NEUTRAL))
     judge = fit_judge(
-        lambda index: (x(known[index.numpy()]), y[index]),
-        len(known),
+        lambda index: x(known[index.numpy()]),
+        y,
         (1, SIZE, SIZE),
-        len(WITH_NEUTRAL),
         exclusive=True,
         epochs=epochs,
         seed=seed,

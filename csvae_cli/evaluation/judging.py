@@ -59,14 +59,13 @@ def judge_of(
     epochs = min(max(_EXAMPLES // len(train), _LEAST), _MOST)
 
     def fit() -> Mapping[str, Tensor]:
-        def rows(index: Tensor) -> tuple[Tensor, Tensor]:
-            return train.rows(index.to(train.x.device))
+        def rows(index: Tensor) -> Tensor:
+            return train.rows(index.to(train.x.device))[0]
 
         judge = fit_judge(
             rows,
-            len(train),
+            train.y,
             data.model_shape,
-            labels,
             exclusive=data.exclusive,
             epochs=epochs,
             seed=_SEED,
