@@ -1,0 +1,181 @@
+"""How fast training is, beside what a user could have chosen instead: same network, same work, run in turns.
+
+    python benchmarks/training.py [--network light|paper] [--rounds 3] [--without-pythae]
+
+A VAE of 64×64 pictures, batches of 64, Adam. Contenders, each a process of its own:
+- csvae: our training loop;
+- conventional: torchvision's ImageFolder and DataLoader (two workers) on CelebA-sized JPEGs, decoded every
+  epoch, fp32, eager;
+- pythae: pythae 0.1.2's trainer, in an environment that this command makes;
+- limit: not a training: the counted operations of the step's convolutions and matrix products at the rate of
+  the fastest large matrix product that this device does.
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import time
+import venv
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import nn
+
+BATCH, WARM, STEPS = 64, 5, 25
+PICTURES = 1280
+HERE = Path(__file__).parent
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--network", choices=["light", "paper"], default="light")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--without-pythae", action="store_true")
+    parser.add_argument("--only", choices=CONTENDERS, help=argparse.SUPPRESS)
+    parser.add_argument("--work", type=Path, default=Path("runs") / "benchmarks")
+    options = parser.parse_args()
+    if options.only:
+        print(CONTENDERS[options.only](options.network, options.work))
+        return
+    prepare(options.work)
+    commands = {
+        name: [sys.executable, __file__, "--only", name, "--network", options.network]
+        for name in ("csvae", "conventional", "limit")
+    }
+    commands = {name: [*command, "--work", str(options.work)] for name, command in commands.items()}
+    if not options.without_pythae:
+        script, pictures = HERE / "pythae_trainer.py", options.work / "pictures.pt"
+        python = pythae_python(options.work)
+        commands["pythae"] = [str(python), str(script), options.network, str(pictures), str(BATCH)]
+    rates: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(options.rounds):
+        for name, command in commands.items():
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            rates[name].append(float(done.stdout.split()[-1]))
+    print(f"{options.network} network, {torch.get_num_threads()} threads, {options.rounds} rounds, medians")
+    for name, found in rates.items():
+        ratios = [ours / other for ours, other in zip(rates["csvae"], found, strict=True)]
+        rate, ratio = statistics.median(found), statistics.median(ratios)
+        print(f"{name:>13}: {rate:7.1f} images/s; csvae is {ratio:.2f} × that")
+
+
+def prepare(work: Path) -> None:
+    """The same drawn faces as one tensor (uint8 N×64×64×3) and as JPEGs of CelebA's size in folders."""
+    from csvae_cli.data.toy_faces import portrait
+
+    folder = work / "jpegs" / "faces"
+    if (work / "pictures.pt").exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = []
+    for number in range(PICTURES):
+        face = Image.fromarray(portrait(number, glasses=number % 2 == 0, facial_hair=False, size=148))
+        page = Image.new("RGB", (178, 218), (90, 110, 130))
+        page.paste(face, (15, 35))
+        page.save(folder / f"{number:06d}.jpg", quality=90)
+        small = face.resize((64, 64), Image.Resampling.BILINEAR)
+        pictures.append(torch.frombuffer(bytearray(small.tobytes()), dtype=torch.uint8).view(64, 64, 3))
+    torch.save(torch.stack(pictures), work / "pictures.pt")
+
+
+def pythae_python(work: Path) -> Path:
+    """The Python of an environment with pythae and this torch, made where it is not there."""
+    home = work / "pythae"
+    python = home / "bin" / "python"
+    if not (home / "ready").exists():
+        venv.create(home, with_pip=True)
+        wanted = [f"torch=={torch.__version__.partition('+')[0]}", "pythae==0.1.2"]
+        subprocess.run([str(python), "-m", "pip", "install", "-q", *wanted], check=True)
+        (home / "ready").touch()
+    return python
+
+
+def csvae(network: str, work: Path) -> float:
+    """Our loop, as `csvae train --kind vae` runs it."""
+    from csvae_cli.config import TrainingConfig
+    from csvae_cli.data.batches import Batches
+    from csvae_cli.data.dataset import Split
+    from csvae_cli.device import resolve
+    from csvae_cli.training.loop import start, train
+
+    compute = resolve()
+    pictures = torch.load(work / "pictures.pt").numpy()
+    labels = torch.zeros(len(pictures), 1, dtype=torch.int8).numpy()
+    split = Split(pictures, labels, tuple(map(str, range(len(pictures)))))
+    config = TrainingConfig(epochs=1000, weights={"recon": 1.0, "kl_z": 1.0}, batch_size=BATCH)
+    state = start(fresh(network), config, compute)
+    ticks = train(state, Batches(split, compute), config, compute, lambda: False)  # one every ten steps
+    next(ticks)
+    began, first = time.perf_counter(), state.step
+    for _ in islice(ticks, STEPS // 10):
+        pass
+    return (state.step - first) * BATCH / (time.perf_counter() - began)
+
+
+def conventional(network: str, work: Path) -> float:
+    """The loop of a tutorial."""
+    from torch.utils.data import DataLoader
+    from torchvision import datasets, transforms
+
+    crop = transforms.Compose([transforms.CenterCrop(148), transforms.Resize(64), transforms.ToTensor()])
+    data = datasets.ImageFolder(str(work / "jpegs"), crop)
+    loader = DataLoader(data, batch_size=BATCH, shuffle=True, drop_last=True, num_workers=2)
+    model = fresh(network)
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
+    noise = torch.Generator().manual_seed(0)
+    began = 0.0
+    for step, (x, y) in enumerate(islice(loader, STEPS)):
+        if step == WARM:
+            began = time.perf_counter()
+        terms = model.terms(x, y[:, None], noise)
+        optimiser.zero_grad()
+        (terms["recon"] + terms["kl_z"]).backward()
+        optimiser.step()
+    return (STEPS - WARM) * BATCH / (time.perf_counter() - began)
+
+
+def limit(network: str, work: Path) -> float:  # noqa: ARG001
+    """Images a second if the step were its convolutions and products alone, at the measured peak."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    model, x = fresh(network), torch.rand(BATCH, 3, 64, 64)
+    with FlopCounterMode(display=False) as counter:
+        terms = model.terms(x, torch.zeros(BATCH, 1, dtype=torch.int8), None)
+        (terms["recon"] + terms["kl_z"]).backward()
+    return peak() * BATCH / counter.get_total_flops()
+
+
+def peak() -> float:
+    """Operations a second of the fastest of some large float32 matrix products."""
+    best = 0.0
+    for size in (1024, 1536, 2048):
+        a, b = torch.rand(size, size), torch.rand(size, size)
+        a @ b
+        for _ in range(5):
+            began = time.perf_counter()
+            a @ b
+            best = max(best, 2 * size**3 / (time.perf_counter() - began))
+    return best
+
+
+def fresh(network: str) -> nn.Module:
+    """The VAE that all of them train."""
+    from models.kind import build
+
+    torch.manual_seed(0)
+    return build("vae", shape=(3, 64, 64), labels=1, network=network)
+
+
+CONTENDERS: dict[str, Callable[[str, Path], float]] = {
+    "csvae": csvae,
+    "conventional": conventional,
+    "limit": limit,
+}
+
+if __name__ == "__main__":
+    main()
