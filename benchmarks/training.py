@@ -25,8 +25,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-BATCH, WARM, STEPS = 64, 5, 25
-PICTURES = 1280
+BATCH, WARM, STEPS = 64, 10, 30
+PICTURES = 2560
 HERE = Path(__file__).parent
 
 
@@ -112,7 +112,7 @@ def csvae(network: str, work: Path) -> float:
     ticks = train(state, Batches(split, compute), config, compute, lambda: False)  # one every ten steps
     next(ticks)
     began, first = time.perf_counter(), state.step
-    for _ in islice(ticks, STEPS // 10):
+    for _ in islice(ticks, (STEPS - WARM) // 10):
         pass
     return (state.step - first) * BATCH / (time.perf_counter() - began)
 

@@ -139,6 +139,21 @@ class _PaperDecoder(nn.Module):
         return 0.5 * x + 0.5
 
 
+class _Doubling(nn.ConvTranspose2d):
+    """A transposed convolution of 2×2 blocks side by side, as one matrix product: faster on a CPU."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 2, 2)
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:  # noqa: ARG002
+        count, inputs, height, width = x.shape
+        weight = self.weight.permute(2, 3, 1, 0).reshape(-1, inputs)
+        bias = None if self.bias is None else self.bias.repeat(4)
+        blocks = F.linear(x.permute(0, 2, 3, 1), weight, bias).view(count, height, width, 2, 2, -1)
+        rows = blocks.permute(0, 1, 3, 2, 4, 5).reshape(count, 2 * height, 2 * width, -1)
+        return rows.permute(0, 3, 1, 2)
+
+
 class _LightTrunk(nn.Module):
     """Blocks of 4×4 pixels become channels at once: all convolutions run at a quarter of the size or less."""
 
@@ -180,11 +195,11 @@ class _LightDecoder(nn.Module):
             # The 16 pixels of a block start equal: otherwise their differences stay as a dotted grid.
             last.weight.copy_(last.weight[::16].repeat_interleave(16, dim=0))
         self.convolutions = nn.Sequential(
-            nn.ConvTranspose2d(192, 128, 2, 2),
+            _Doubling(192, 128),
             nn.SiLU(),
             nn.Conv2d(128, 128, 3, 1, 1),
             nn.SiLU(),
-            nn.ConvTranspose2d(128, 64, 2, 2),
+            _Doubling(128, 64),
             nn.SiLU(),
             last,
             nn.PixelShuffle(4),
