@@ -48,12 +48,21 @@ _TERMS: Mapping[KindName, tuple[str, ...]] = {
 def default(kind: KindName, network: NetworkName, facts: Facts) -> tuple[ModelConfig, TrainingConfig]:
     """What trains well here in minutes: see the table of trials in docs/trials.md."""
     if network == "points":
-        model = ModelConfig(kind, network, facts.shape, facts.attributes, facts.keep, latent_dim=2)
+        model = ModelConfig(
+            kind,
+            network,
+            facts.shape,
+            facts.attributes,
+            facts.keep,
+            latent_dim=2,
+            adversary_sees="mean",
+        )
         training = TrainingConfig(
             epochs=60,
             weights=_weights(kind, neg_entropy=20.0, confusion=20.0),
             batch_size=128,
             learning_rate=2e-3,
+            adversary_steps=3,
             report_every=15,
         )
         return model, training
