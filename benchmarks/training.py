@@ -43,11 +43,8 @@ def main() -> None:
         print(CONTENDERS[options.only](options.network, options.work))
         return
     prepare(options.work)
-    commands = {
-        name: [sys.executable, __file__, "--only", name, "--network", options.network]
-        for name in ("csvae", "conventional", "limit")
-    }
-    commands = {name: [*command, "--work", str(options.work)] for name, command in commands.items()}
+    shared = ["--network", options.network, "--work", str(options.work)]
+    commands = {name: [sys.executable, __file__, "--only", name, *shared] for name in CONTENDERS}
     if not options.without_pythae:
         script, pictures = HERE / "pythae_trainer.py", options.work / "pictures.pt"
         python = pythae_python(options.work)

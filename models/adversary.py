@@ -52,7 +52,12 @@ def read_frozen(adversary: Adversary, z: Tensor) -> Tensor:
 
 def read_and_compare(adversary: Adversary, shown: Shown) -> Tensor:
     """The adversary's cross-entropy, whose gradient reaches the adversary but not the encoder."""
-    return known_cross_entropy(adversary(shown.z).float() + adversary.log_odds, shown.y)
+    return compare(adversary, adversary(shown.z).float(), shown.y)
+
+
+def compare(adversary: Adversary, logits: Tensor, y: Tensor) -> Tensor:
+    """Cross-entropy of the adversary's logits (N×k) with the labels, what is known without z added."""
+    return known_cross_entropy(logits + adversary.log_odds, y)
 
 
 def negative_entropy(logits: Tensor) -> Tensor:

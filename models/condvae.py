@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from models import networks
-from models.adversary import Shown, read_and_compare, read_frozen
+from models.adversary import Shown, compare, read_and_compare, read_frozen
 from models.kind import Codes, Kind, Reduction, Sees, gaussian, label_anchors, label_codes, signed, unknown
 from models.priors import kl_standard, known_cross_entropy, sample
 
@@ -124,9 +124,7 @@ class CondVAEInfo(CondVAE):
         terms, mu, z = self._terms(x, y, noise)
         seen = mu if self.adversary_sees == "mean" else z
         self.shown = Shown(seen.detach(), y)
-        terms["confusion"] = -known_cross_entropy(
-            read_frozen(self.adversary, seen) + self.adversary.log_odds, y
-        )
+        terms["confusion"] = -compare(self.adversary, read_frozen(self.adversary, seen), y)
         return {**terms, **self.adversary_terms(self.shown)}
 
     def expect(self, y: Tensor) -> None:

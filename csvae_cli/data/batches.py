@@ -36,8 +36,7 @@ class Batches:
 
     def spread(self, count: int) -> Tensor:
         """`count` row numbers at most, evenly over the split, in order: rows may be sorted by class."""
-        count = min(count, len(self))
-        return torch.arange(count, device=self.x.device) * len(self) // max(count, 1)
+        return evenly(torch.arange(len(self), device=self.x.device), count)
 
     def chunks(self, count: int) -> Iterator[tuple[Tensor, Tensor]]:
         """The rows of `spread(count)`, 256 at a time."""
@@ -51,6 +50,12 @@ class Batches:
         else:
             x = x.to(self.device)
         return from_pictures(x) if x.dtype == torch.uint8 else x
+
+
+def evenly(rows: Tensor, count: int) -> Tensor:
+    """`count` of the rows at most, evenly over them, in order."""
+    count = min(count, len(rows))
+    return rows[torch.arange(count, device=rows.device) * len(rows) // max(count, 1)]
 
 
 def from_pictures(pictures: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ Pictures are called SUBJECT_SEQUENCE_FRAME, so this data set knows who is shown:
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,14 +51,14 @@ class CkPlus(ByExpression):
         return None
 
     def divide(self, shown: Mapping[str, str]) -> Members:
-        people = self.people()
-        everyone = set(people.values())
+        everyone = set(self.people.values())
         for salt in range(_ORDERS):
-            members = _split(shown, people, shuffled(everyone, f"ckplus {salt}"))
+            members = _split(shown, self.people, shuffled(everyone, f"ckplus {salt}"))
             if all(len(set(part.values())) == len(WITH_CONTEMPT) for part in members.values()):
                 return members
-        return _split(shown, people, shuffled(everyone, "ckplus 0"))
+        return _split(shown, self.people, shuffled(everyone, "ckplus 0"))
 
+    @cached_property
     def people(self) -> Mapping[str, str]:
         people = {}
         for name in self.pictures.names:
@@ -81,6 +82,6 @@ def _split(shown: Mapping[str, str], people: Mapping[str, str], order: Sequence[
     }
     where = {person: split for split, members in splits.items() for person in members}
     members: dict[SplitName, dict[str, str]] = {split: {} for split in splits}
-    for name in shown:
-        members[where[people[name]]][name] = shown[name]
+    for name, attribute in shown.items():
+        members[where[people[name]]][name] = attribute
     return members

@@ -188,6 +188,7 @@ class ByExpression(ABC):
     def divide(self, shown: Mapping[str, str]) -> Members:
         """The splits of these pictures (name -> expression). Raises RequestError."""
 
+    @cached_property
     def people(self) -> Mapping[str, str]:
         """The name of a picture -> who it shows; empty where nobody knows. Raises RequestError."""
         return {}
@@ -208,9 +209,7 @@ class ByExpression(ABC):
         """
         refuse_to_keep(self.home.name, keep, self.attributes)
         self.locate()
-        return _dataset(
-            self.home.name, self.pictures, self._members, self.attributes, self.people(), progress
-        )
+        return _dataset(self.home.name, self.pictures, self._members, self.attributes, self.people, progress)
 
     @cached_property
     def pictures(self) -> Pictures:

@@ -117,12 +117,6 @@ def take(codes: Codes, rows: Tensor) -> Codes:
     )
 
 
-def evenly(rows: Tensor, count: int) -> Tensor:
-    """`count` of the rows at most, evenly over them, in order."""
-    count = min(count, len(rows))
-    return rows[torch.arange(count, device=rows.device) * len(rows) // max(count, 1)]
-
-
 def _columns(y: Tensor, common: tuple[tuple[str, int, int], ...], count: int) -> Tensor:
     """Labels in the model's columns."""
     found = torch.full((len(y), count), -1, dtype=y.dtype)

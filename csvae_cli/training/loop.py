@@ -111,11 +111,9 @@ def train(
                 optimiser.param_groups[0]["lr"] = rate if own is None else own
                 optimiser.zero_grad()
             loss.backward()
-            if config.max_norm is not None:
-                for group, parameters in model.groups().items():
-                    if group != ADVERSARY:
-                        clip_grad_norm_(parameters, config.max_norm)
-            for optimiser in optimisers.values():
+            for group, optimiser in optimisers.items():
+                if config.max_norm is not None and group != ADVERSARY:
+                    clip_grad_norm_(optimiser.param_groups[0]["params"], config.max_norm)
                 optimiser.step()
             if ADVERSARY in optimisers and config.adversary_steps > 1:
                 _train_adversary(state, config, compute)
