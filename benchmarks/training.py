@@ -8,7 +8,7 @@ A VAE of 64×64 pictures, batches of 64, Adam. Contenders, each a process of its
   epoch, fp32, eager;
 - pythae: pythae 0.1.2's trainer, in an environment that this command makes;
 - limit: not a training: the counted operations of the step's convolutions and matrix products at the rate of
-  the fastest large matrix product that this device does.
+  the fastest large matrix product that this device does in the precision that csvae chooses.
 """
 
 import argparse
@@ -148,10 +148,13 @@ def limit(network: str, work: Path) -> float:  # noqa: ARG001
 
 
 def peak() -> float:
-    """Operations a second of the fastest of some large float32 matrix products."""
+    """Operations a second of the fastest of some large matrix products, in the precision that csvae chooses."""
+    from csvae_cli.device import resolve
+
+    precision = torch.bfloat16 if resolve().precision == "bf16" else torch.float32
     best = 0.0
     for size in (1024, 1536, 2048):
-        a, b = torch.rand(size, size), torch.rand(size, size)
+        a, b = torch.rand(size, size).to(precision), torch.rand(size, size).to(precision)
         a @ b
         for _ in range(5):
             began = time.perf_counter()
