@@ -148,7 +148,7 @@ def limit(network: str, work: Path) -> float:  # noqa: ARG001
 
 
 def peak() -> float:
-    """Operations a second of the fastest of some large matrix products, in the precision that csvae chooses."""
+    """Operations a second of the fastest of some large matrix products, in csvae's precision."""
     from csvae_cli.device import resolve
 
     precision = torch.bfloat16 if resolve().precision == "bf16" else torch.float32

@@ -12,8 +12,8 @@ from csvae_cli.errors import RequestError, one_of
 
 FORMAT = 1
 
-KindName = Literal["csvae", "condvae-info", "condvae", "vae"]
-NetworkName = Literal["paper", "light", "points"]
+KindName = Literal["flow-csvae", "csvae", "condvae-info", "condvae", "vae"]
+NetworkName = Literal["paper", "light", "large", "points"]
 Schedule = Literal["constant", "cosine", "multistep"]
 
 
@@ -23,7 +23,8 @@ class ModelConfig:
 
     shape: of one example in a model, (C, H, W) of a picture, (D,) of a point.
     attributes: the names of the labels; the last `len(keep)` of them are kept by edits of the others.
-    latent_dim: dimensions of z; w_dim: dimensions of each W_i (csvae only).
+    latent_dim: dimensions of z; w_dim: dimensions of each W_i (csvae; flow-csvae, where a kept label's W_i
+    has two at most).
     prior: which label's prior sits at the origin (csvae only): "offset" absent, "printed" present.
     label_dropout: how often q(w|x, y) is trained without y_i (csvae only).
     reduction: whether loss terms are sums or means over dimensions.
@@ -48,7 +49,7 @@ class ModelConfig:
         if (self.network == "points") != (len(self.shape) == 1):
             raise RequestError(
                 f"The network “{self.network}” does not take data of shape {self.shape}; "
-                "use points for points, light or paper for pictures."
+                "use points for points, light, large or paper for pictures."
             )
         if not self.attributes or len(set(self.attributes)) != len(self.attributes):
             raise RequestError(
@@ -86,6 +87,9 @@ class ModelConfig:
         }
         if self.kind in ("csvae", "condvae-info"):
             options["adversary_sees"] = self.adversary_sees
+        if self.kind == "flow-csvae":
+            kept = (min(self.w_dim, 2),) * len(self.keep)
+            options["w_dims"] = (self.w_dim,) * len(self.edited) + kept
         if self.kind == "csvae":
             options |= {
                 "w_dims": (self.w_dim,) * len(self.attributes),
@@ -108,10 +112,13 @@ class TrainingConfig:
     one strange batch does not undo an epoch; None: as it comes.
     flip: whether pictures are mirrored at random.
     report_every: epochs between sample sheets, probes and validation.
+    stages: for kinds that are trained in stages, their names in order and the epochs of each; the schedule
+    starts again with each.
     """
 
     epochs: int
     weights: Mapping[str, float]
+    stages: Mapping[str, int] = field(default_factory=dict)
     batch_size: int = 64
     learning_rate: float = 5e-4
     schedule: Schedule = "cosine"
@@ -126,6 +133,8 @@ class TrainingConfig:
         for name in ("epochs", "batch_size", "report_every", "adversary_steps"):
             if getattr(self, name) < 1:
                 raise RequestError(f"--{name.replace('_', '-')} must be at least 1.")
+        if self.stages and sum(self.stages.values()) != self.epochs:
+            raise RequestError("The stages' epochs do not add up to epochs.")
         if self.batch_size < 2:
             raise RequestError("--batch-size must be at least 2: the adversary compares examples.")
         if not self.learning_rate > 0 or (self.adversary_rate is not None and not self.adversary_rate > 0):

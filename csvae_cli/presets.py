@@ -5,10 +5,10 @@ user's own options over it.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from csvae_cli.config import KindName, ModelConfig, NetworkName, TrainingConfig
-from csvae_cli.errors import one_of
+from csvae_cli.errors import RequestError, one_of
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,17 @@ _PRINTED = {
     "adversary": 1.0,
     "confusion": 10.0,
     "label": 1.0,
+    "reading": 1.0,
+    "features": 1.0,
+    "kl_s": 1.0,
+    "nll": 1.0,
 }
 
 _DEFAULT_EXAMPLES = 128_000
 """How many pictures the default preset shows a model: minutes on two cores; but each at least 8 times."""
 
 _TERMS: Mapping[KindName, tuple[str, ...]] = {
+    "flow-csvae": ("reading", "recon", "features", "kl_s", "nll", "label"),
     "csvae": ("recon", "kl_z", "kl_w", "neg_entropy", "adversary"),
     "condvae-info": ("recon", "kl_z", "label", "confusion", "adversary"),
     "condvae": ("recon", "kl_z", "label"),
@@ -47,6 +52,8 @@ _TERMS: Mapping[KindName, tuple[str, ...]] = {
 
 def default(kind: KindName, network: NetworkName, facts: Facts) -> tuple[ModelConfig, TrainingConfig]:
     """What trains well here in minutes: see the table of trials in docs/trials.md."""
+    if kind == "flow-csvae":
+        return _flow(network, facts)
     if network == "points":
         model = ModelConfig(
             kind,
@@ -79,6 +86,72 @@ def default(kind: KindName, network: NetworkName, facts: Facts) -> tuple[ModelCo
         report_every=4,
     )
     return model, training
+
+
+def _flow(network: NetworkName, facts: Facts) -> tuple[ModelConfig, TrainingConfig]:
+    """A short reader, the autoencoder for most of the time, then the map."""
+    points = network == "points"
+    model = ModelConfig(
+        "flow-csvae",
+        network,
+        facts.shape,
+        facts.attributes,
+        facts.keep,
+        latent_dim=1 if points else 170,
+        w_dim=2 if points else 8,
+    )
+    weights = _weights("flow-csvae", recon=1.0, features=0.5, kl_s=0.1, label=3.0)
+    epochs = 60 if points else min(max(_DEFAULT_EXAMPLES // facts.examples, 12), 100)
+    training = TrainingConfig(
+        epochs=epochs,
+        weights=weights,
+        stages=stages_of("flow-csvae", network, epochs),
+        batch_size=128 if points else 64,
+        learning_rate=2e-3 if points else 1e-3,
+        max_norm=3000.0,
+        flip=not points,
+        report_every=15 if points else 4,
+    )
+    return model, training
+
+
+def stages_of(kind: KindName, network: NetworkName, epochs: int) -> dict[str, int]:
+    """How so many epochs are shared by the stages of a kind: a tenth reads, a fifth maps, each at least once.
+
+    Empty for kinds that are trained in one go.
+    """
+    if kind != "flow-csvae":
+        return {}
+    mapping = max(epochs // 5, 1)
+    reading = 0 if network == "points" else max(epochs // 10, 1)
+    autoencoding = epochs - mapping - reading
+    if autoencoding < 1:
+        raise RequestError(f"flow-csvae needs at least 3 epochs, one for each stage, not {epochs}.")
+    reader = {"reader": reading} if reading else {}
+    return {**reader, "autoencoder": autoencoding, "map": mapping}
+
+
+def map_alone(
+    model: ModelConfig, training: TrainingConfig, start: ModelConfig, epochs: int | None
+) -> tuple[ModelConfig, TrainingConfig]:
+    """The settings of a new map on the finished autoencoder of `start`, by default in 12 epochs.
+
+    Raises RequestError where `start` has none that fits.
+    """
+    if start.kind != "flow-csvae" or (start.network, start.shape) != (model.network, model.shape):
+        raise RequestError(
+            "--from takes a flow-csvae of the same network and picture size; train one with "
+            "csvae train --kind flow-csvae."
+        )
+    codes = start.latent_dim + sum(start.build_options()["w_dims"])
+    latent_dim = codes - sum(model.build_options()["w_dims"])
+    if latent_dim < 1:
+        raise RequestError(f"The code of --from has {codes} dimensions, too few; use a smaller --w-dim.")
+    count = epochs or 12
+    return (
+        replace(model, latent_dim=latent_dim),
+        replace(training, epochs=count, stages={"map": count}, report_every=count),
+    )
 
 
 def paper(kind: KindName, network: NetworkName, facts: Facts) -> tuple[ModelConfig, TrainingConfig]:

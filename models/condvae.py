@@ -19,7 +19,7 @@ from models.priors import kl_standard, known_cross_entropy, sample
 class CondVAE(Kind):
     """q(z|x, y), p(x|z, y), p(z) = N(0, I). W_i is the label as a number: −1 absent, +1 present."""
 
-    owners: ClassVar[Mapping[str, str]] = {
+    owners: Mapping[str, str] = {
         "recon": "autoencoder",
         "kl_z": "autoencoder",
         "label": "label_reader",
@@ -93,7 +93,7 @@ class CondVAE(Kind):
 class CondVAEInfo(CondVAE):
     """q(z|x), p(x|z, y), and an adversary r(y|z) that the encoder must leave in the dark."""
 
-    owners: ClassVar[Mapping[str, str]] = {
+    owners: Mapping[str, str] = {
         **CondVAE.owners,
         "confusion": "autoencoder",
         "adversary": "adversary",

@@ -1,7 +1,6 @@
 """CSVAE, the paper's model: z for everything but the labels, a subspace W_i for each of them."""
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +18,7 @@ class CSVAE(Kind):
     M1 is `recon` + `kl_w` + `kl_z` (−log p(y) is a constant), M2 is `neg_entropy`, −N is `adversary`.
     """
 
-    owners: ClassVar[Mapping[str, str]] = {
+    owners: Mapping[str, str] = {
         "recon": "autoencoder",
         "kl_z": "autoencoder",
         "kl_w": "autoencoder",

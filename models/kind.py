@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -24,9 +24,13 @@ Others = Literal["own", "absent"]
 ADVERSARY = "adversary"
 """The name of the adversary's group of parameters, and of its term."""
 
+MAP = "map"
+"""The name of the stage that trains a map of the codes of a finished autoencoder, and of its parameters."""
+
 _ACTIVE = 0.1
 
 KINDS: dict[str, str] = {
+    "flow-csvae": "models.flow_csvae:FlowCSVAE",
     "csvae": "models.csvae:CSVAE",
     "condvae-info": "models.condvae:CondVAEInfo",
     "condvae": "models.condvae:CondVAE",
@@ -56,7 +60,13 @@ class Kind(nn.Module, ABC):
     means over dimensions ("mean"), then always means over the batch.
     """
 
-    owners: ClassVar[Mapping[str, str]]
+    owners: Mapping[str, str]
+    stages: tuple[str, ...] = ()
+    """Groups that are trained one after the other, each with the others at rest; none: all together."""
+
+    stage: str | None = None
+    """The stage that `terms` is for; None: all terms."""
+
     w_dims: tuple[int, ...]
     active: Tensor
     shown: Shown
@@ -92,6 +102,21 @@ class Kind(nn.Module, ABC):
 
     def expect(self, y: Tensor) -> None:
         """Called with all training labels (M×k) before training, for kinds whose adversary counts them."""
+
+    def begin_map(self, s: Tensor) -> None:
+        """Called with the codes of all training pictures before the first step of the stage `map`."""
+
+    def code(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(mu, log_var) of the code that the map takes, for kinds with a stage `map`."""
+        raise NotImplementedError(type(self).__name__)
+
+    def map_terms(self, s: Tensor, y: Tensor, noise: torch.Generator | None) -> dict[str, Tensor]:
+        """The terms of the stage `map`, of codes instead of pictures."""
+        raise NotImplementedError(type(self).__name__)
+
+    def label_logits(self, w: Sequence[Tensor]) -> Tensor | None:  # noqa: ARG002
+        """p(y_i = 1|w_i) as logits N×k, both labels equally likely beforehand; None for kinds without."""
+        return None
 
     def adversary_terms(self, shown: Shown) -> dict[str, Tensor]:  # noqa: ARG002
         """The adversary's term again, with its weights as they are now, on codes that it was shown.

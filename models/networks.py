@@ -1,8 +1,9 @@
 """Encoders, decoders, the adversary and the classifier.
 
-Three families, chosen by name: `paper` (the convolutions of Larsen et al. 2016 that Klys et al. build on),
-`light` (for a laptop's CPU) and `points` (small MLPs). An encoder is a *trunk*, pictures -> features, and a
-*head*, (features, labels) -> the parameters of a Gaussian; labels enter late, as one number each.
+Four families, chosen by name: `paper` (the convolutions of Larsen et al. 2016 that Klys et al. build on),
+`light` (for a laptop's CPU), `large` (for an hour or two of it) and `points` (small MLPs). An encoder is a
+*trunk*, pictures -> features, and a *head*, (features, labels) -> the parameters of a Gaussian; labels enter
+late, as one number each.
 
 Pictures are float N×C×H×W in [0, 1], points float N×D.
 """
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-NetworkName = Literal["paper", "light", "points"]
+NetworkName = Literal["paper", "light", "large", "points"]
 
 
 def trunk(network: NetworkName, shape: Sequence[int], width: float = 1.0) -> tuple[nn.Module, int]:
@@ -28,6 +29,8 @@ def trunk(network: NetworkName, shape: Sequence[int], width: float = 1.0) -> tup
     channels, height, rows = shape
     if network == "paper":
         return _PaperTrunk(channels, height, rows), 2048
+    if network == "large":
+        return _LargeTrunk(channels, height, rows), 256 * (height // 16) * (rows // 16)
     return _LightTrunk(channels, height, rows, width), round(256 * width)
 
 
@@ -38,6 +41,8 @@ def decoder(network: NetworkName, inputs: int, shape: Sequence[int]) -> nn.Modul
     channels, height, width = shape
     if network == "paper":
         return _PaperDecoder(inputs, channels, height, width)
+    if network == "large":
+        return _LargeDecoder(inputs, channels, height, width)
     return _LightDecoder(inputs, channels, height, width)
 
 
@@ -87,6 +92,38 @@ class Classifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.head(F.dropout(self.trunk(x), 0.3, self.training))
+        return logits
+
+
+class Reader(nn.Module):
+    """Reads labels from pictures; its features say what of a picture matters to the labels.
+
+    Its first convolutions overlap and step by two, so that no place of a pixel within a block is special.
+    """
+
+    def __init__(self, shape: Sequence[int], labels: int) -> None:
+        super().__init__()
+        channels, height, width = shape
+        _divisible(height, width, 16)
+        self.fine = nn.Sequential(nn.Conv2d(channels, 32, 3, 2, 1), nn.SiLU())
+        self.middle = nn.Sequential(
+            nn.Conv2d(32, 64, 3, 2, 1), nn.SiLU(), nn.Conv2d(64, 64, 3, 1, 1), nn.SiLU()
+        )
+        self.coarse = nn.Sequential(
+            nn.Conv2d(64, 128, 3, 2, 1), nn.SiLU(), nn.Conv2d(128, 128, 3, 1, 1), nn.SiLU()
+        )
+        self.last = nn.Sequential(nn.Conv2d(128, 192, 3, 2, 1), nn.SiLU())
+        self.head = nn.Linear(192 * (height // 16) * (width // 16), labels)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Features at a half, a quarter and an eighth of the size."""
+        fine = self.fine(2 * x - 1)
+        middle = self.middle(fine)
+        return fine, middle, self.coarse(middle)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """What it reads, N×k."""
+        logits: Tensor = self.head(self.last(self(x)[-1]).flatten(1))
         return logits
 
 
@@ -203,6 +240,79 @@ class _LightDecoder(nn.Module):
             nn.SiLU(),
             last,
             nn.PixelShuffle(4),
+        )
+
+    def forward(self, code: Tensor) -> Tensor:
+        x: Tensor = self.convolutions(_grid(self.dense(code), self.grid))
+        return 0.5 * x + 0.5
+
+
+class _Residual(nn.Module):
+    """x + a 3×3 convolution of its activation, small at the start."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(channels, channels, 3, 1, 1)
+        with torch.no_grad():
+            self.convolution.weight.mul_(0.3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        moved: Tensor = self.convolution(F.silu(x))
+        return x + moved
+
+
+class _LargeTrunk(nn.Module):
+    """As the light trunk, wider, with a residual convolution at every size and nothing dense."""
+
+    def __init__(self, channels: int, height: int, rows: int) -> None:
+        super().__init__()
+        _divisible(height, rows, 16)
+        self.convolutions = nn.Sequential(
+            nn.PixelUnshuffle(4),
+            nn.Conv2d(16 * channels, 96, 3, 1, 1),
+            _Residual(96),
+            nn.SiLU(),
+            nn.Conv2d(96, 192, 3, 2, 1),
+            _Residual(192),
+            nn.SiLU(),
+            nn.Conv2d(192, 256, 3, 2, 1),
+            _Residual(256),
+            nn.SiLU(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        features: Tensor = self.convolutions(2 * x - 1).flatten(1)
+        return features
+
+
+class _LargeDecoder(nn.Module):
+    """The large trunk the other way round; its last convolution sees half the picture's size."""
+
+    def __init__(self, inputs: int, channels: int, height: int, width: int) -> None:
+        super().__init__()
+        _divisible(height, width, 16)
+        self.grid = (256, height // 16, width // 16)
+        self.dense = nn.Linear(inputs, self.grid[0] * self.grid[1] * self.grid[2])
+        halved, last = nn.Conv2d(128, 96, 3, 1, 1), nn.Conv2d(24, 4 * channels, 3, 1, 1)
+        for convolution in (halved, last):
+            with torch.no_grad():
+                # The 4 pixels of a block start equal: otherwise their differences stay as a dotted grid.
+                convolution.weight.copy_(convolution.weight[::4].repeat_interleave(4, dim=0))
+        self.convolutions = nn.Sequential(
+            _Residual(256),
+            nn.SiLU(),
+            _Doubling(256, 192),
+            _Residual(192),
+            _Residual(192),
+            nn.SiLU(),
+            _Doubling(192, 128),
+            _Residual(128),
+            nn.SiLU(),
+            halved,
+            nn.PixelShuffle(2),
+            nn.SiLU(),
+            last,
+            nn.PixelShuffle(2),
         )
 
     def forward(self, code: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 Orientation = Literal["offset", "printed"]
@@ -81,6 +81,41 @@ def label_prior(orientation: Orientation) -> LabelPrior:
     if orientation == "offset":
         return LabelPrior(present_mean=3.0, present_std=1.0, absent_mean=0.0, absent_std=0.1)
     return LabelPrior(present_mean=0.0, present_std=0.1, absent_mean=3.0, absent_std=1.0)
+
+
+class ClassGaussians(nn.Module):
+    """p(w_i|y_i) with a mean and a standard deviation of its own in every dimension, for each label, learnt.
+
+    mean, log_std: 2×d_i, absent first. At the start the classes are apart along the first dimension, and
+    present has the wider spread: it is the one with styles.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        mean = torch.zeros(2, dim)
+        mean[:, 0] = torch.tensor([-2.5, 2.5])
+        self.mean = nn.Parameter(mean)
+        self.log_std = nn.Parameter(torch.tensor([[math.log(0.5)], [0.0]]).repeat(1, dim))
+
+    def log_prob(self, w: Tensor, y: Tensor, log_odds: Tensor | float) -> Tensor:
+        """log p(w_i|y_i) for each row, N; log Σ_y p(y) p(w_i|y) where y_i is unknown (−1).
+
+        w: N×d_i; y: N; log_odds: log p(y_i = 1) / p(y_i = 0).
+        """
+        absent, present = self._both(w)
+        log_odds = torch.as_tensor(log_odds, device=w.device)
+        mixture = torch.logaddexp(absent + F.logsigmoid(-log_odds), present + F.logsigmoid(log_odds))
+        return torch.where(y == 1, present, torch.where(y == 0, absent, mixture))
+
+    def log_odds(self, w: Tensor) -> Tensor:
+        """log p(w_i|1) − log p(w_i|0) for each row, N."""
+        absent, present = self._both(w)
+        return present - absent
+
+    def _both(self, w: Tensor) -> tuple[Tensor, Tensor]:
+        u = (w[:, None] - self.mean) * torch.exp(-self.log_std)
+        log_p = (-0.5 * (u.square() + math.log(2 * math.pi)) - self.log_std).sum(2)
+        return log_p[:, 0], log_p[:, 1]
 
 
 def class_weights(y: Tensor) -> Tensor:

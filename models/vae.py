@@ -1,7 +1,6 @@
 """VAE (Kingma and Welling 2014): no labels in the model; edits move z between class means."""
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +16,7 @@ class VAE(Kind):
     W_i is one number, −1 absent … +1 present, the position between the class means of the training codes.
     """
 
-    owners: ClassVar[Mapping[str, str]] = {"recon": "autoencoder", "kl_z": "autoencoder"}
+    owners: Mapping[str, str] = {"recon": "autoencoder", "kl_z": "autoencoder"}
     class_means: Tensor
     exclusive: Tensor
 

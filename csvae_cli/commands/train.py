@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 
 class Kind(StrEnum):
+    flow_csvae = "flow-csvae"
     csvae = "csvae"
     condvae_info = "condvae-info"
     condvae = "condvae"
@@ -21,6 +22,7 @@ class Kind(StrEnum):
 
 class Network(StrEnum):
     light = "light"
+    large = "large"
     paper = "paper"
 
 
@@ -37,12 +39,16 @@ def train(
     ] = None,
     network: Annotated[
         Network | None,
-        typer.Option("--network", help="Pictures' network. Default: light (paper's preset: paper)."),
+        typer.Option(
+            "--network", help="Pictures' network. Default: light; flow-csvae's: large; paper's preset: paper."
+        ),
     ] = None,
     keep: Annotated[
         list[str] | None,
         typer.Option(
-            "--keep", metavar="ATTR", help="Give ATTR a W of its own, so that edits leave it alone."
+            "--keep",
+            metavar="ATTR",
+            help="Give ATTR a W of its own, so that edits leave it alone; none: not even the default's.",
         ),
     ] = None,
     w_dim: Annotated[int | None, typer.Option("--w-dim", min=1, help="Dimensions of each W.")] = None,
@@ -61,7 +67,12 @@ def train(
     ] = None,
     runs: Runs = RUNS,
     init_from: Annotated[
-        str | None, typer.Option("--from", metavar="MODEL", help="Start from another run's weights.")
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="MODEL",
+            help="Start from another run's weights; flow-csvae learns a new map on its autoencoder.",
+        ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a training was interrupted.")] = False,
     dry_run: Annotated[

@@ -50,14 +50,22 @@ class CelebA:
 
     attributes: "glasses", "facial-hair" or both. For each, every picture with it and, drawn at random but
     always alike, twice (glasses) or once (facial hair) as many without; in every official split by itself.
-    Rows are in the order of the file names.
+    Rows are in the order of the file names. everyone: all pictures instead.
     """
 
-    def __init__(self, data_dir: Path | None, *, attributes: tuple[str, ...], size: int = 64) -> None:
+    def __init__(
+        self,
+        data_dir: Path | None,
+        *,
+        attributes: tuple[str, ...],
+        everyone: bool = False,
+        size: int = 64,
+    ) -> None:
         self.data_dir = data_dir
         self.attributes = attributes
+        self.everyone = everyone
         self.size = size
-        self.name = f"celeba-{'-'.join(attributes)}"
+        self.name = "celeba" if everyone else f"celeba-{'-'.join(attributes)}"
 
     def locate(self) -> None:
         """Check that the files are there and agree. Raises RequestError."""
@@ -150,6 +158,8 @@ class CelebA:
         return {split: self._choose(split, members) for split, members in names.items()}
 
     def _choose(self, split: "SplitName", names: Sequence[str]) -> tuple[str, ...]:
+        if self.everyone:
+            return tuple(sorted(names))
         chosen: set[str] = set()
         for attribute in self.attributes:
             rule = self._table.rule(attribute)

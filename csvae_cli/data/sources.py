@@ -21,6 +21,8 @@ class Entry:
     """target: "module:Class", imported only when the data set is used; options: its keyword arguments.
 
     attributes: the data set's own labels, in order; needs: what the user must hold ("" for nothing).
+    keep: labels that hang together with those in the data, and that flow-csvae therefore gives a W of their
+    own by default, for edits to leave alone.
     """
 
     target: str
@@ -28,9 +30,12 @@ class Entry:
     attributes: tuple[str, ...]
     needs: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+    keep: tuple[str, ...] = ()
 
 
 _CELEBA = "CelebA: img_align_celeba/ or its .zip, and the official text files"
+
+_KEPT = ("male", "young", "smiling")
 
 SOURCES: dict[str, Entry] = {
     "toy-faces": Entry(
@@ -44,6 +49,7 @@ SOURCES: dict[str, Entry] = {
         ("glasses",),
         _CELEBA,
         {"attributes": ("glasses",)},
+        _KEPT,
     ),
     "celeba-facial-hair": Entry(
         "csvae_cli.data.celeba:CelebA",
@@ -51,6 +57,7 @@ SOURCES: dict[str, Entry] = {
         ("facial-hair",),
         _CELEBA,
         {"attributes": ("facial-hair",)},
+        _KEPT,
     ),
     "celeba-glasses-facial-hair": Entry(
         "csvae_cli.data.celeba:CelebA",
@@ -58,6 +65,15 @@ SOURCES: dict[str, Entry] = {
         ("glasses", "facial-hair"),
         _CELEBA,
         {"attributes": ("glasses", "facial-hair")},
+        _KEPT,
+    ),
+    "celeba": Entry(
+        "csvae_cli.data.celeba:CelebA",
+        "CelebA, everyone, with both labels",
+        ("glasses", "facial-hair"),
+        _CELEBA,
+        {"attributes": ("glasses", "facial-hair"), "everyone": True},
+        _KEPT,
     ),
     "fer2013": Entry(
         "csvae_cli.data.fer2013:Fer2013",

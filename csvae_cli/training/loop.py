@@ -12,10 +12,11 @@ from torch.optim import Adam
 
 from csvae_cli.config import TrainingConfig
 from csvae_cli.data.batches import Batches
+from csvae_cli.data.dataset import Split
 from csvae_cli.device import Compute
 from csvae_cli.errors import WorkError
 from models.adversary import Memory
-from models.kind import ADVERSARY, Kind
+from models.kind import ADVERSARY, MAP, Kind
 
 _CHECK_EVERY = 50
 """Steps between looks at the terms on an accelerator, where each look makes the host wait."""
@@ -59,6 +60,28 @@ class Epoch:
     terms: dict[str, float]
     images_per_second: float
     learning_rate: float
+    stage: str | None = None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a training: its name (None: the whole), its first epoch and how many there are."""
+
+    name: str | None
+    first: int
+    epochs: int
+
+
+def stage_at(config: TrainingConfig, epoch: int) -> Stage:
+    """The stage that an epoch (from 0) belongs to; after the last epoch the last stage."""
+    first = 0
+    found = Stage(None, 0, config.epochs)
+    for name, epochs in config.stages.items():
+        found = Stage(name, first, epochs)
+        first += epochs
+        if epoch < first:
+            break
+    return found
 
 
 def start(model: Kind, config: TrainingConfig, compute: Compute) -> State:
@@ -82,11 +105,18 @@ def train(
     """
     model, optimisers = state.model, state.optimisers
     model.expect(batches.y)
-    model.train()
-    batch = min(config.batch_size, len(batches))
-    steps = len(batches) // batch
     check_every = 1 if compute.device.type == "cpu" else _CHECK_EVERY
+    pictures, codes = batches, None
     while state.epoch < config.epochs:
+        stage = stage_at(config, state.epoch)
+        if stage.name == MAP and codes is None:
+            codes = _codes(state, pictures, stage, config, compute)
+        on_codes = stage.name == MAP
+        batches = codes if on_codes and codes is not None else pictures
+        batch = min(config.batch_size, len(batches))
+        steps = len(batches) // batch
+        model.train()
+        model.stage = stage.name
         order = _order(len(batches), config.seed, state.epoch).to(batches.x.device)
         sums = {name: torch.tensor(value, device=compute.device) for name, value in state.sums.items()}
         began, first = time.perf_counter(), state.step
@@ -94,13 +124,15 @@ def train(
             if stop():
                 state.sums = _to_host(sums, state.epoch)
                 _refuse_broken_weights(state)
+                model.stage = None
                 return
             rate = learning_rate(config, state.epoch + state.step / steps)
             x, y = batches.rows(order[state.step * batch : (state.step + 1) * batch])
-            if config.flip:
+            if config.flip and not on_codes:
                 x = _flipped(x, state.noise)
             with compute.autocast():
-                terms = model.terms(x, y, state.noise)
+                step_terms = model.map_terms if on_codes else model.terms
+                terms = step_terms(x, y, state.noise)
             loss = torch.stack([config.weights[name] * term for name, term in terms.items()]).sum()
             for name, term in terms.items():
                 sums[name] = sums.get(name, 0) + term.detach()
@@ -126,8 +158,27 @@ def train(
         speed = (steps - first) * batch / (time.perf_counter() - began)
         rate = learning_rate(config, state.epoch)
         state.epoch, state.step, state.sums = state.epoch + 1, 0, {}
-        yield Epoch(state.epoch, means, speed, rate)
-        model.train()
+        model.stage = None
+        yield Epoch(state.epoch, means, speed, rate, stage.name)
+
+
+@torch.no_grad()
+def _codes(state: State, batches: Batches, stage: Stage, config: TrainingConfig, compute: Compute) -> Batches:
+    """The codes of all pictures (and of their mirror images where those are trained on), with the labels.
+
+    The map begins with them where the stage does.
+    """
+    state.model.eval()
+    codes = []
+    for mirrored in (False, True) if config.flip else (False,):
+        for x, _ in batches.chunks(len(batches)):
+            with compute.autocast():
+                codes.append(state.model.code(x.flip(3) if mirrored else x)[0])
+    s = torch.cat(codes)
+    if state.epoch == stage.first and state.step == 0:
+        state.model.begin_map(s)
+    labels = batches.y.cpu().repeat(len(s) // len(batches), 1)
+    return Batches(Split(s.cpu().numpy(), labels.numpy(), ()), compute)
 
 
 def _train_adversary(state: State, config: TrainingConfig, compute: Compute) -> None:
@@ -144,8 +195,10 @@ def _train_adversary(state: State, config: TrainingConfig, compute: Compute) -> 
 
 def learning_rate(config: TrainingConfig, epoch: float) -> float:
     """Adam's rate after `epoch` epochs (a fraction is allowed)."""
+    stage = stage_at(config, int(epoch))
     if config.schedule == "cosine":
-        return config.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / config.epochs))
+        share = (epoch - stage.first) / stage.epochs
+        return config.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
     if config.schedule == "multistep":
         passed = sum(epoch >= 3**n for n in range(7))
         return float(config.learning_rate * 0.1 ** (passed / 7))

@@ -14,8 +14,11 @@ from csvae_cli.data import sources
 from csvae_cli.data.dataset import Dataset
 from csvae_cli.device import Compute, Precision, resolve
 from csvae_cli.errors import RequestError
-from csvae_cli.presets import Facts, preset
+from csvae_cli.presets import Facts, map_alone, preset, stages_of
 from csvae_cli.training import checkpoint, session
+
+NO_KEEP = "none"
+"""What --keep says where nothing is to be kept."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,8 @@ def resume(request: Request, run_path: Path | None) -> Trained:
     config = runs.read_config(run.config)
     compute = resolve(request.device, request.precision)
     if request.epochs is not None:
-        config = replace(config, training=replace(config.training, epochs=request.epochs))
+        stages = config.training.stages and stages_of(config.model.kind, config.model.network, request.epochs)
+        config = replace(config, training=replace(config.training, epochs=request.epochs, stages=stages))
     data_dir = request.data_dir or (Path(config.data.data_dir) if config.data.data_dir else None)
     data = sources.read(config.data.dataset, data_dir, config.model.keep)
     with runs.owned(run):
@@ -99,10 +103,12 @@ def _prepare(request: Request) -> tuple[RunConfig, Dataset, Compute, runs.Model 
     chosen_preset = preset(request.preset or "default")
     compute = resolve(request.device, request.precision)
     initial = runs.load(request.init_from, request.runs) if request.init_from else None
-    data = sources.read(request.dataset, request.data_dir, request.keep)
-    facts = Facts(len(data.splits["train"]), data.model_shape, data.attributes, request.keep)
     kind = cast(KindName, request.kind or (initial.config.model.kind if initial else "csvae"))
-    model, training = chosen_preset(kind, _network(request, facts), facts)
+    keep = _kept(request, kind)
+    data = sources.read(request.dataset, request.data_dir, keep)
+    facts = Facts(len(data.splits["train"]), data.model_shape, data.attributes, keep)
+    network = _network(request, facts, kind, initial)
+    model, training = chosen_preset(kind, network, facts)
     model = replace(model, exclusive=data.exclusive)
     if request.w_dim is not None:
         model = replace(model, w_dim=request.w_dim)
@@ -111,9 +117,14 @@ def _prepare(request: Request) -> tuple[RunConfig, Dataset, Compute, runs.Model 
         for name in ("epochs", "batch_size", "seed")
         if getattr(request, name) is not None
     }
+    if request.epochs is not None:
+        given["stages"] = stages_of(kind, network, request.epochs)
+    training = replace(training, **given)
+    if initial is not None and kind == "flow-csvae":
+        model, training = map_alone(model, training, initial.config.model, request.epochs)
     config = RunConfig(
         model=model,
-        training=replace(training, **given),
+        training=training,
         data=DataConfig(
             request.dataset,
             str(request.data_dir.resolve()) if request.data_dir else None,
@@ -127,14 +138,26 @@ def _prepare(request: Request) -> tuple[RunConfig, Dataset, Compute, runs.Model 
     return config, data, compute, initial
 
 
-def _network(request: Request, facts: Facts) -> NetworkName:
+def _kept(request: Request, kind: KindName) -> tuple[str, ...]:
+    """The attributes that edits leave alone: as asked, else flow-csvae's own choice for the data set."""
+    assert request.dataset is not None
+    if request.keep == (NO_KEEP,):
+        return ()
+    return request.keep or (sources.entry(request.dataset).keep if kind == "flow-csvae" else ())
+
+
+def _network(request: Request, facts: Facts, kind: KindName, initial: runs.Model | None) -> NetworkName:
     if len(facts.shape) == 1:
         if request.network is not None:
             raise RequestError(f"--network {request.network} is for pictures; {request.dataset} has points.")
         return "points"
     if request.network is not None:
         return cast(NetworkName, request.network)
-    return "paper" if request.preset == "paper" else "light"
+    if initial is not None:
+        return initial.config.model.network
+    if request.preset == "paper":
+        return "paper"
+    return "large" if kind == "flow-csvae" else "light"
 
 
 def _refuse_with_resume(request: Request) -> None:

@@ -19,7 +19,8 @@ from csvae_cli.training import checkpoint
 from csvae_cli.training.interrupt import polite_stop
 from csvae_cli.training.loop import Epoch, State, Tick, start, train
 from csvae_cli.training.report import Report, look
-from models.kind import Kind, build
+from models.flow_csvae import FlowCSVAE
+from models.kind import ADVERSARY, Kind, build
 
 _CHECKPOINT_EVERY = 60.0
 """Seconds after which an epoch that is not reported is kept all the same."""
@@ -28,12 +29,17 @@ _CHECKPOINT_EVERY = 60.0
 def fresh(config: RunConfig, compute: Compute, initial: runs.Model | None) -> State:
     """The state before the first step, seeded; with the weights of `initial` where one is given.
 
+    A flow-csvae takes its encoder and decoder alone.
+
     Raises RequestError where `initial` is another model.
     """
     torch.manual_seed(config.training.seed)
     model = build(config.model.kind, **config.model.build_options())
     if initial is not None:
-        runs.load_weights(model, initial.kind.state_dict(), Path(initial.name))
+        weights = initial.kind.state_dict()
+        if isinstance(model, FlowCSVAE):
+            weights = {**model.state_dict(), **FlowCSVAE.finished(weights)}
+        runs.load_weights(model, weights, Path(initial.name))
     return start(model, config.training, compute)
 
 
@@ -108,6 +114,8 @@ class _Saver:
             "images_per_second": round(epoch.images_per_second, 1),
             "learning_rate": epoch.learning_rate,
         }
+        if epoch.stage is not None:
+            line["stage"] = epoch.stage
         if report is not None:
             line |= {"valid": report.terms, "leak": report.leak}
         runs.append_line(self.run.log, json.dumps(line))
@@ -131,7 +139,7 @@ class _Saver:
         loss = sum(
             self.config.training.weights[name] * report.terms[name]
             for name, owner in model.owners.items()
-            if owner == "autoencoder"
+            if owner != ADVERSARY
         )
         tensors = model.state_dict()
         runs.write_statistics(self.run.statistics, report.statistics, self.config.model.attributes)

@@ -1,0 +1,135 @@
+"""An invertible map between a code s and a vector of as many numbers: couplings with fixed rotations.
+
+s is whitened, then goes through couplings (Dinh et al. 2017, Real NVP) with a fixed rotation before each, and
+through one free linear map at the end. Everything runs in float32, whatever the precision around it.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+_BOUND = 1.5
+"""The largest log-scale of a coupling: its inverse stays exact to float precision."""
+
+_FLOOR = 1e-3
+"""The least variance that whitening brings to 1, as a share of the mean variance."""
+
+
+class Flow(nn.Module):
+    """f: s <-> u, both N×dim, with log|det f′| for each row."""
+
+    mean: Tensor
+    whitening: Tensor
+    rotations: Tensor
+
+    def __init__(self, dim: int, couplings: int = 12, hidden: int = 256) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(dim))
+        self.register_buffer("whitening", torch.eye(dim))
+        self.register_buffer("rotations", _rotations(dim, couplings), persistent=False)
+        self.couplings: Sequence[_Coupling] = nn.ModuleList(  # type: ignore[assignment]
+            _Coupling(dim, hidden) for _ in range(couplings)
+        )
+        self.linear = nn.Parameter(torch.eye(dim))
+
+    def forward(self, s: Tensor) -> tuple[Tensor, Tensor]:
+        """(u, log|det ∂u/∂s|), N×dim and N."""
+        with torch.autocast(s.device.type, enabled=False):
+            u = (s.float() - self.mean) @ self.whitening.T
+            log_det = _log_det(self.whitening) + _log_det(self.linear)
+            scales = torch.zeros(len(u), device=u.device)
+            for rotation, coupling in zip(self.rotations, self.couplings, strict=True):
+                u, scale = coupling(u @ rotation.T)
+                scales = scales + scale
+            return u @ self.linear.T, log_det + scales
+
+    def inverse(self, u: Tensor) -> Tensor:
+        """s with f(s) = u, N×dim."""
+        with torch.autocast(u.device.type, enabled=False):
+            s = _solve(self.linear, u.float())
+            for rotation, coupling in zip(self.rotations.flip(0), reversed(self.couplings), strict=True):
+                s = coupling.inverse(s) @ rotation
+            return _solve(self.whitening, s) + self.mean
+
+    @torch.no_grad()
+    def whiten_by(self, s: Tensor) -> None:
+        """Set the whitening so that these codes (N×dim) come out with mean 0 and the identity as covariance.
+
+        Directions without any variance are not blown up: see `_FLOOR`.
+        """
+        s = s.double()
+        covariance = torch.cov(s.T).reshape(s.shape[1], s.shape[1])
+        variances, axes = torch.linalg.eigh(covariance)
+        floor = _FLOOR * variances.mean().clamp(min=1e-12)
+        self.mean.copy_(s.mean(0))
+        self.whitening.copy_((axes / variances.clamp(min=floor).sqrt()) @ axes.T)
+
+
+class _Coupling(nn.Module):
+    """One half of the numbers is scaled and moved by what the other half says."""
+
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.told = dim // 2
+        rest = dim - self.told
+        self.layers = nn.Sequential(
+            nn.Linear(max(self.told, 1), hidden),
+            nn.SiLU(),
+            nn.Linear(hidden, hidden),
+            nn.SiLU(),
+            nn.Linear(hidden, 2 * rest),
+        )
+        last = self.layers[-1]
+        assert isinstance(last, nn.Linear)
+        with torch.no_grad():
+            # Near the identity at the start.
+            last.weight.mul_(0.01)
+            last.bias.zero_()
+
+    def forward(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        told, moved = u[:, : self.told], u[:, self.told :]
+        log_scale, shift = self._read(told)
+        return torch.cat([told, moved * log_scale.exp() + shift], dim=1), log_scale.sum(1)
+
+    def inverse(self, u: Tensor) -> Tensor:
+        told, moved = u[:, : self.told], u[:, self.told :]
+        log_scale, shift = self._read(told)
+        return torch.cat([told, (moved - shift) * torch.exp(-log_scale)], dim=1)
+
+    def _read(self, told: Tensor) -> tuple[Tensor, Tensor]:
+        if self.told == 0:  # a code of a single number: there is nothing to be told by
+            told = told.new_zeros(len(told), 1)
+        log_scale, shift = self.layers(told).chunk(2, dim=1)
+        return _BOUND * torch.tanh(log_scale / _BOUND), shift
+
+
+def _rotations(dim: int, count: int) -> Tensor:
+    """Fixed random rotations, count×dim×dim: the same wherever they are made, so that no file holds them."""
+    noise = torch.Generator().manual_seed(dim)
+    free = torch.randn(count, dim, dim, generator=noise, dtype=torch.float64)
+    rotations: Tensor = torch.matrix_exp(free - free.transpose(1, 2)).float()
+    return rotations
+
+
+def _log_det(matrix: Tensor) -> Tensor:
+    log_det: Tensor = torch.linalg.slogdet(matrix).logabsdet
+    return log_det
+
+
+def _solve(matrix: Tensor, u: Tensor) -> Tensor:
+    """s with matrix · s = u for each row of u."""
+    s: Tensor = torch.linalg.solve(matrix.double(), u.double().T).T.float()
+    return s
+
+
+def log_standard_normal(u: Tensor) -> Tensor:
+    """log N(u; 0, I) for each row of u, N."""
+    return -0.5 * (u.square() + torch.log(torch.tensor(2 * torch.pi))).sum(1)
+
+
+def split(u: Tensor, sizes: Sequence[int]) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """u as (z, (w_1 … w_k)): the last Σ sizes numbers are the w's."""
+    rest = u.shape[1] - sum(sizes)
+    z, *w = torch.split(u, [rest, *sizes], dim=1)
+    return z, tuple(w)

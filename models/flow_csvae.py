@@ -1,0 +1,184 @@
+"""CSVAE by likelihood: an autoencoder, and an invertible map of its code to (z, w_1 … w_k). No adversary.
+
+docs/flow-csvae.md derives the objective from the paper's M1.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from models import networks
+from models.flow import Flow, log_standard_normal, split
+from models.kind import MAP, Codes, Kind, Reduction, gaussian
+from models.priors import ClassGaussians, class_weights, kl_standard, known_cross_entropy, sample
+
+READER, AUTOENCODER = "reader", "autoencoder"
+
+
+class FlowCSVAE(Kind):
+    """s ~ q(s|x), p(x|s); (z, w) = f(s); p(z) = N(0, I), p(w|y) = Π p(w_i|y_i) with learnt Gaussians.
+
+    f does not see labels: that z says nothing of y, and w_i nothing of y_j, is what the likelihood
+    −log p(s|y) = −log N(z; 0, I) − Σ log p(w_i|y_i) − log|det f′| asks for.
+
+    Three groups, each trained in a stage of its own: a `reader` of labels from pictures, whose features tell
+    the autoencoder what matters to the eye (none for points); the `autoencoder`; the `map`.
+    """
+
+    log_odds: Tensor
+    weight: Tensor
+
+    def __init__(
+        self,
+        *,
+        shape: Sequence[int],
+        labels: int,
+        network: networks.NetworkName = "large",
+        latent_dim: int = 64,
+        w_dims: Sequence[int] = (),
+        reduction: Reduction = "sum",
+        code_noise: float = 0.05,
+    ) -> None:
+        """latent_dim: of z; the code s has latent_dim + Σ w_dims dimensions.
+
+        code_noise: the standard deviation of the noise on s (in units of its own principal deviations) that
+        the map is trained with.
+        """
+        super().__init__(shape, labels, latent_dim, reduction)
+        self.w_dims = tuple(w_dims) or (2,) * labels
+        self.code_noise = code_noise
+        self.code_dim = latent_dim + sum(self.w_dims)
+        self.owners = {"kl_s": AUTOENCODER, "recon": AUTOENCODER, "nll": MAP, "label": MAP}
+        self.trunk, features = networks.trunk(network, shape)
+        self.head = networks.gaussian_head(features, 0, self.code_dim)
+        self.decoder = networks.decoder(network, self.code_dim, shape)
+        self.stages = (AUTOENCODER, MAP)
+        self.reader = networks.Reader(shape, labels) if len(shape) == 3 else None
+        if self.reader is not None:
+            self.stages = (READER, AUTOENCODER, MAP)
+            self.owners |= {"reading": READER, "features": AUTOENCODER}
+        self.flow = Flow(self.code_dim)
+        self.priors: Sequence[ClassGaussians] = nn.ModuleList(  # type: ignore[assignment]
+            ClassGaussians(dim) for dim in self.w_dims
+        )
+        self.register_buffer("log_odds", torch.zeros(labels))
+        self.register_buffer("weight", torch.ones(2, labels))
+
+    def groups(self) -> Mapping[str, list[nn.Parameter]]:
+        autoencoder = [self.trunk, self.head, self.decoder]
+        groups = {
+            AUTOENCODER: [p for module in autoencoder for p in module.parameters()],
+            MAP: [*self.flow.parameters(), *(p for prior in self.priors for p in prior.parameters())],
+        }
+        return groups if self.reader is None else {READER: list(self.reader.parameters()), **groups}
+
+    @staticmethod
+    def finished(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Of a model's weights those of its encoder and decoder, which another map can be learnt on."""
+        return {n: t for n, t in weights.items() if n.partition(".")[0] in ("trunk", "head", "decoder")}
+
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Codes:  # noqa: ARG002 (the map is blind to labels)
+        z, w = split(self.flow(self.code(x)[0])[0], self.w_dims)
+        return Codes(z, torch.full_like(z, -torch.inf), w, tuple(torch.full_like(v, -torch.inf) for v in w))
+
+    def decode(self, z: Tensor, w: Sequence[Tensor]) -> Tensor:
+        x: Tensor = self.decoder(self.flow.inverse(torch.cat([z, *w], dim=1)))
+        return x
+
+    def code(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(mu, log_var) of q(s|x), N×code_dim each, in float32."""
+        return gaussian(self.head(self.trunk(x)))
+
+    def terms(self, x: Tensor, y: Tensor, noise: torch.Generator | None) -> dict[str, Tensor]:
+        """Of the stage's group; of all groups where `stage` is not set.
+
+        reading: cross-entropy of the reader; recon: −log p(x|s) of a Gaussian whose variance is the best one
+        for the batch (Rybkin et al. 2021), up to a constant; features: the same over the reader's features,
+        as if they were as many numbers as the picture's; kl_s: KL(q(s|x) || N(0, I)); nll, label: see
+        `map_terms`.
+        """
+        terms: dict[str, Tensor] = {}
+        if self.reader is not None and self.stage in (None, READER):
+            terms["reading"] = known_cross_entropy(self.reader.logits(x).float(), y, self._per_label(y))
+        if self.stage == READER:
+            return terms
+        mu, log_var = self.code(x)
+        x_hat = self.decoder(sample(mu, log_var, noise))
+        rows = self._per_row(y)
+        numbers = x[0].numel() if self.reduction == "sum" else 1
+        terms["recon"] = 0.5 * numbers * _weighted(x_hat, x, rows).log()
+        if self.reader is not None:
+            terms["features"] = 0.5 * numbers * self._feature_error(self.reader, x_hat, x, rows)
+        terms["kl_s"] = self.reduce(kl_standard(mu, log_var))
+        if self.stage is None:
+            terms |= self.map_terms(mu.detach(), y, noise)
+        return terms
+
+    def map_terms(self, s: Tensor, y: Tensor, noise: torch.Generator | None) -> dict[str, Tensor]:
+        """Of codes s = mu of q(s|x), N×code_dim, with the noise added here.
+
+        nll: −log p(s|y), an unknown label marginalised; label: −Σ log p(y_i|w_i), rare labels weighing as
+        much as common ones.
+        """
+        if self.code_noise:
+            epsilon = torch.randn(s.shape, generator=noise, device=s.device)
+            s = s + self.code_noise * _solve_rows(self.flow.whitening, epsilon)
+        u, log_det = self.flow(s)
+        z, w = split(u, self.w_dims)
+        log_p = log_standard_normal(z) + log_det
+        for i, (prior, w_i) in enumerate(zip(self.priors, w, strict=True)):
+            log_p = log_p + prior.log_prob(w_i, y[:, i], self.log_odds[i])
+        nll = -log_p.mean()
+        label = known_cross_entropy(self.label_logits(w), y, self._per_label(y))
+        return {"nll": nll if self.reduction == "sum" else nll / self.code_dim, "label": label}
+
+    def label_logits(self, w: Sequence[Tensor]) -> Tensor:
+        """log p(y_i = 1|w_i) / p(y_i = 0|w_i), both labels being equally likely beforehand, N×k."""
+        return torch.stack([p.log_odds(w_i) for p, w_i in zip(self.priors, w, strict=True)], dim=1)
+
+    def expect(self, y: Tensor) -> None:
+        present, absent = (y == 1).sum(0), (y == 0).sum(0)
+        self.log_odds.copy_(torch.log((present + 0.5) / (absent + 0.5)))
+        self.weight.copy_(class_weights(y).clamp(max=4))
+
+    def begin_map(self, s: Tensor) -> None:
+        self.flow.whiten_by(s)
+
+    def settle(self, z_mu: Tensor, y: Tensor) -> None:
+        """Nothing is put to rest: the map has no direction that the decoder has not seen."""
+
+    def anchors(self, attribute: int) -> tuple[Tensor, Tensor]:
+        absent, present = self.priors[attribute].mean.detach()
+        return absent, present
+
+    def _per_label(self, y: Tensor) -> Tensor:
+        return torch.where(y == 1, self.weight[1], self.weight[0])
+
+    def _per_row(self, y: Tensor) -> Tensor:
+        """What each row counts: the mean of what its labels do, scaled to a mean of 1, N."""
+        rows = torch.where(y >= 0, self._per_label(y), 1.0).mean(1)
+        return rows / rows.mean()
+
+    def _feature_error(self, reader: networks.Reader, x_hat: Tensor, x: Tensor, rows: Tensor) -> Tensor:
+        """The mean over levels of the log of the squared error, each channel over its variance."""
+        with torch.no_grad():
+            true = reader(x)
+        frozen = {name: parameter.detach() for name, parameter in reader.named_parameters()}
+        seen: Sequence[Tensor] = functional_call(reader, frozen, (x_hat,))
+        errors = []
+        for level, target in zip(seen, true, strict=True):
+            deviation = target.float().std((0, 2, 3), keepdim=True) + 1e-3
+            errors.append(_weighted(level / deviation, target / deviation, rows).log())
+        return torch.stack(errors).mean()
+
+
+def _weighted(x_hat: Tensor, x: Tensor, rows: Tensor) -> Tensor:
+    """Mean squared error, rows weighed (N)."""
+    return ((x_hat.float() - x.float()).square().flatten(1).mean(1) * rows).mean() + 1e-8
+
+
+def _solve_rows(matrix: Tensor, rows: Tensor) -> Tensor:
+    solved: Tensor = torch.linalg.solve(matrix, rows.T).T
+    return solved
