@@ -103,8 +103,8 @@ class Reader(nn.Module):
 
     def __init__(self, shape: Sequence[int], labels: int) -> None:
         super().__init__()
-        channels, height, width = shape
-        _divisible(height, width, 16)
+        channels, *sides = shape
+        height, width = (-(-side // 16) for side in sides)
         self.fine = nn.Sequential(nn.Conv2d(channels, 32, 3, 2, 1), nn.SiLU())
         self.middle = nn.Sequential(
             nn.Conv2d(32, 64, 3, 2, 1), nn.SiLU(), nn.Conv2d(64, 64, 3, 1, 1), nn.SiLU()
@@ -113,7 +113,7 @@ class Reader(nn.Module):
             nn.Conv2d(64, 128, 3, 2, 1), nn.SiLU(), nn.Conv2d(128, 128, 3, 1, 1), nn.SiLU()
         )
         self.last = nn.Sequential(nn.Conv2d(128, 192, 3, 2, 1), nn.SiLU())
-        self.head = nn.Linear(192 * (height // 16) * (width // 16), labels)
+        self.head = nn.Linear(192 * height * width, labels)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Features at a half, a quarter and an eighth of the size."""

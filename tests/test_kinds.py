@@ -8,6 +8,7 @@ from torch import nn
 from torch.distributions import Bernoulli
 
 from models.adversary import Shown, negative_entropy
+from models.flow_csvae import FlowCSVAE
 from models.kind import KINDS, Codes, build
 
 NETWORKS = {
@@ -25,6 +26,7 @@ OPTIONS = {f"{kind}, {name}": (kind, options) for kind in KINDS for name, option
 }
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
+papers_kinds = pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "flow-csvae"])
 reductions = pytest.mark.parametrize("reduction", ["sum", "mean"])
 
 Y = torch.tensor([[1, 0], [0, -1], [-1, 1], [1, 1]], dtype=torch.int8)
@@ -126,8 +128,9 @@ def test_codes_have_the_shapes_that_the_model_tells(subject):
         assert [tuple(w.shape) for w in codes.w_mu] == [(4, dim) for dim in model.w_dims]
         assert [tuple(w.shape) for w in codes.w_log_var] == [(4, dim) for dim in model.w_dims]
         assert {code.dtype for code in flat(codes)} == {torch.float32}
-        assert all(code.isfinite().all() for code in (codes.z_mu, codes.z_log_var, *codes.w_mu))
-        assert all((code.isfinite() | (code == -torch.inf)).all() for code in codes.w_log_var)
+        assert all(code.isfinite().all() for code in (codes.z_mu, *codes.w_mu))
+        variances = (codes.z_log_var, *codes.w_log_var)
+        assert all((code.isfinite() | (code == -torch.inf)).all() for code in variances)
 
 
 def test_no_labels_and_unknown_labels_are_the_same(subject):
@@ -194,6 +197,8 @@ def test_saved_weights_bring_the_same_model_back(subject, request):
 
 def test_dimensions_of_z_that_hardly_vary_are_put_to_rest_outside_training(subject):
     model, x = subject
+    if isinstance(model, FlowCSVAE):
+        pytest.skip("its map leaves no dimension of z idle")
     training = model.terms(x, Y, noise())
     before = encoded(model, x, Y)
     assert (before.z_mu != 0).all()
@@ -343,7 +348,7 @@ class Constant(nn.Module):
         return self.rows
 
 
-@every_kind
+@papers_kinds
 @reductions
 def test_reconstruction_is_the_squared_error_of_all_dimensions(kind, reduction):
     model = made(kind, reduction=reduction, **POINTS)
@@ -354,7 +359,7 @@ def test_reconstruction_is_the_squared_error_of_all_dimensions(kind, reduction):
     assert model.terms(x, Y[:2], noise())["recon"].item() == pytest.approx(expected)
 
 
-@every_kind
+@papers_kinds
 @reductions
 def test_reconstruction_of_pictures_counts_every_pixel_of_every_channel(kind, reduction):
     model = made(kind, reduction=reduction, network="light", shape=(3, 16, 16))
@@ -365,7 +370,7 @@ def test_reconstruction_of_pictures_counts_every_pixel_of_every_channel(kind, re
     assert model.terms(x, Y[:2], noise())["recon"].item() == pytest.approx(expected)
 
 
-@every_kind
+@papers_kinds
 @reductions
 def test_kl_of_z_is_over_the_dimensions_of_z(kind, reduction):
     model = made(kind, latent_dim=2, reduction=reduction, **POINTS)

@@ -15,8 +15,11 @@ from csvae_cli.evaluation import (
     identity,
     judging,
     leak,
+    naturalness,
+    recognition,
     report,
     same_person,
+    strata,
     switching,
 )
 from csvae_cli.evaluation.figures import Figure
@@ -62,7 +65,7 @@ def evaluate(
     name = dataset or trained_on.dataset
     place = data_dir or (Path(trained_on.data_dir) if trained_on.data_dir else None)
     keep = model.config.model.keep if name == trained_on.dataset else ()
-    data = sources.read(name, place, keep)
+    data = sources.read(name, place, tuple(dict.fromkeys((*keep, *sources.entry(name).keep))))
     with output.progress() as progress:
         subject = make(model, data, split, compute)
         figures = measure(subject, name, split, progress)
@@ -82,19 +85,20 @@ def measure(subject: Subject, dataset: str, split: SplitName, progress: Progress
     )
 
     def probed() -> list[dict[str, Any]]:
-        found = leak.figures(subject, progress)
+        found = leak.figures(subject, progress) + strata.leaks(subject, progress)
         if subject.data.splits["train"].factors and subject.of_pictures:
             found += factors.figures(subject, split, progress)
-        return [figure.as_json() for figure in found]
+        return [figure.as_json() for figure in found + naturalness.figures(subject, progress)]
 
     court = judging.convene(subject, progress)
     probes = [Figure(**line) for line in cache.json_of("probes", depends_on, probed)]
     return (
-        *(figure for figure in probes if figure.name != "factor"),
+        *(figure for figure in probes if figure.name.startswith(("leak", "adversary"))),
         *switching.figures(subject, court, progress),
         *judging.figures(subject, court),
+        *recognition.figures(subject, court, progress),
         *fidelity.figures(subject),
         *identity.figures(subject, dataset, progress),
         *(same_person.figures(subject, split, progress) if subject.of_pictures else ()),
-        *(figure for figure in probes if figure.name == "factor"),
+        *(figure for figure in probes if figure.name in ("naturalness", "factor")),
     )

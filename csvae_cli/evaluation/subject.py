@@ -17,6 +17,9 @@ from models.kind import Codes, Kind
 TRAIN_PICTURES, HELD_PICTURES = 8000, 2000
 _CHUNK = 256
 
+_UNKNOWN_TO = 0.03
+"""The share of a stratum below which an attribute is as good as unknown there."""
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -25,7 +28,7 @@ class Subject:
     attributes: (name, column in the model, column in the data) of those that both know. codes, y: of at most
     8,000 training pictures, codes_held, y_held of at most 2,000 held-out ones (rows: which of the split); y
     has the model's columns, −1 where the data does not know. Encoders are not shown labels: a user's picture
-    has none.
+    has none. strata, strata_held: numbers of who is alike in all the data's labels that are not edited.
     """
 
     model: Model
@@ -39,6 +42,8 @@ class Subject:
     y: Tensor
     codes_held: Codes
     y_held: Tensor
+    strata: Tensor
+    strata_held: Tensor
 
     @property
     def of_pictures(self) -> bool:
@@ -59,18 +64,37 @@ class Subject:
         index = self.held.spread(len(self.y_held))
         return self.held.rows(index[rows.to(index.device)])[0]
 
-    @torch.no_grad()
+    def likely(self, column: int) -> Tensor:
+        """Which rows of `codes_held` an attribute can be tried on, bool N.
+
+        Where edits leave labels alone, only people of a stratum in which the attribute is not next to
+        unknown: facial hair is judged on men.
+        """
+        rows = torch.ones(len(self.y_held), dtype=torch.bool)
+        strata = self.strata_held.unique().tolist()
+        for stratum in strata if len(strata) > 1 else []:
+            known = self.y[self.strata == stratum, column]
+            known = known[known >= 0]
+            if len(known) and float((known == 1).float().mean()) < _UNKNOWN_TO:
+                rows[self.strata_held == stratum] = False
+        return rows
+
     def changed(self, rows: Tensor, points: Mapping[int, Tensor]) -> Iterator[Tensor]:
-        """G_ij(x, p) of these rows of `codes_held`, in chunks, as pictures would be: float within [0, 1].
+        """`switched` of these rows of `codes_held`."""
+        return self.switched(self.codes_held, rows, points)
+
+    @torch.no_grad()
+    def switched(self, codes: Codes, rows: Tensor, points: Mapping[int, Tensor]) -> Iterator[Tensor]:
+        """G_ij(x, p) of these rows of codes, in chunks, as pictures would be: float within [0, 1].
 
         points: d_i each, the same for all rows, or one a row; none: plain reconstructions.
         """
         others = self.model.others(points)
         for part in torch.arange(len(rows)).split(_CHUNK):
-            at = {i: p if p.dim() == 1 else p[part] for i, p in points.items()}
+            at = {i: p if p.dim() == 1 else p[part.to(p.device)] for i, p in points.items()}
             moved = {i: p.to(self.compute.device) for i, p in at.items()}
             with self.compute.autocast():
-                x = self.kind.switch(take(self.codes_held, rows[part]), moved, others)
+                x = self.kind.switch(take(codes, rows[part]), moved, others)
             yield x.float().clamp(0, 1) if self.of_pictures else x.float()
 
 
@@ -103,7 +127,18 @@ def make(model: Model, data: Dataset, split: SplitName, compute: Compute) -> Sub
         _columns(y, common, len(names)),
         codes_held,
         _columns(y_held, common, len(names)),
+        _strata(y, data.attributes, model.config.model.edited),
+        _strata(y_held, data.attributes, model.config.model.edited),
     )
+
+
+def _strata(y: Tensor, attributes: tuple[str, ...], edited: tuple[str, ...]) -> Tensor:
+    """For each row (labels N×k of the data) the number of its stratum: all labels that are not edited."""
+    numbers = torch.zeros(len(y), dtype=torch.int64)
+    for column, name in enumerate(attributes):
+        if name not in edited:
+            numbers = 2 * numbers + (y[:, column].cpu() == 1)
+    return numbers
 
 
 def take(codes: Codes, rows: Tensor) -> Codes:

@@ -1,5 +1,6 @@
 """The paper's Method 1: does a classifier of real pictures accept the changed ones?"""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -39,11 +40,12 @@ def figures(subject: Subject, court: Court, progress: Progress) -> list[Figure]:
     attributes = subject.edited
     for done, (name, column, judged) in enumerate(attributes):
         progress("Switching", done, len(attributes))
-        y = subject.y_held[:, column]
-        case = _Case(
-            name, column, judged, court.accuracy[judged], (y == 0).nonzero()[:, 0], (y == 1).nonzero()[:, 0]
-        )
+        y, likely = subject.y_held[:, column], subject.likely(column)
+        without, wearing = (((y == label) & likely).nonzero()[:, 0] for label in (0, 1))
+        case = _Case(name, column, judged, court.accuracy[judged], without, wearing)
         found += _mean_styles(subject, court, case) + _all_styles(subject, court, case)
+        if not subject.data.exclusive:
+            found += _moved(subject, court, case)
     progress("Switching", len(attributes), len(attributes))
     return found
 
@@ -55,6 +57,9 @@ def _mean_styles(subject: Subject, court: Court, case: _Case) -> list[Figure]:
     added = _seen(subject, court, case, case.without, on)
     kept = _seen(subject, court, case, case.wearing, None)
     verdicts = {"added": added, "kept": kept}
+    seen = court.judge.present(subject.originals(case.wearing))[:, case.judged].cpu()
+    if bool(seen.any()):
+        verdicts["kept_of_seen"] = kept[seen]
     accepted = added
     if not subject.data.exclusive:
         verdicts["removed"] = ~_seen(subject, court, case, case.wearing, off)
@@ -63,6 +68,21 @@ def _mean_styles(subject: Subject, court: Court, case: _Case) -> list[Figure]:
         Figure(measure, float(seen.float().mean()), len(seen), case.name, judge=case.accuracy)
         for measure, seen in {"accepted": accepted, **verdicts}.items()
     ]
+
+
+def _moved(subject: Subject, court: Court, case: _Case) -> list[Figure]:
+    """How far edits move the judge's probability of every other label, from the plain reconstruction."""
+    statistics = subject.model.statistics.subspaces[case.column]
+    on, off = statistics.present_mean, subject.kind.anchors(case.column)[0]
+    found = []
+    for measure, rows, point in (("moved_adding", case.without, on), ("moved_removing", case.wearing, off)):
+        own = _probabilities(subject, court, rows, {})
+        moved = (_probabilities(subject, court, rows, {case.column: point}) - own).abs().mean(0)
+        for column, label in enumerate(subject.data.attributes):
+            if column != case.judged and len(rows):
+                accuracy = court.accuracy[column]
+                found.append(Figure(measure, float(moved[column]), len(rows), case.name, label, accuracy))
+    return found
 
 
 def _all_styles(subject: Subject, court: Court, case: _Case) -> list[Figure]:
@@ -110,6 +130,12 @@ def mean_pairwise_square(styles: Tensor, mask: Tensor) -> Tensor:
 def _mean_square(x: Tensor, mask: Tensor) -> Tensor:
     share = mask.mean().clamp(min=1e-9)
     return (x.square() * mask).mean() / share
+
+
+def _probabilities(subject: Subject, court: Court, rows: Tensor, points: Mapping[int, Tensor]) -> Tensor:
+    """Of all labels of the data, N×k."""
+    parts = [court.judge.probabilities(x).cpu() for x in subject.changed(rows, points)]
+    return torch.cat(parts) if parts else torch.zeros(0, len(subject.data.attributes))
 
 
 def _seen(subject: Subject, court: Court, case: _Case, rows: Tensor, point: Tensor | None) -> Tensor:

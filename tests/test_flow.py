@@ -1,0 +1,152 @@
+"""The invertible map, its priors, and CSVAE by likelihood."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.distributions import MultivariateNormal, Normal
+
+from models.flow import Flow
+from models.kind import MAP, build
+from models.priors import ClassGaussians
+
+POINTS = {"network": "points", "shape": (3,)}
+
+
+def noise(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def stirred(dim, seed=0):
+    """A flow far from the identity, whitened by skewed codes."""
+    torch.manual_seed(seed)
+    flow = Flow(dim, couplings=6, hidden=16)
+    for coupling in flow.couplings:
+        torch.nn.init.normal_(coupling.layers[-1].weight, std=0.5)
+    codes = torch.randn(500, dim) @ torch.randn(dim, dim) + 3
+    flow.whiten_by(codes)
+    with torch.no_grad():
+        flow.linear.add_(0.3 * torch.randn(dim, dim))
+    return flow, codes
+
+
+@given(dim=st.integers(1, 9), seed=st.integers(0, 50))
+def test_the_inverse_is_exact_to_float_precision(dim, seed):
+    flow, codes = stirred(dim, seed)
+    with torch.no_grad():
+        u, _ = flow(codes[:20])
+        assert torch.allclose(flow.inverse(u), codes[:20], rtol=1e-3, atol=1e-3 * float(codes.abs().max()))
+
+
+@pytest.mark.parametrize("dim", [1, 2, 5])
+def test_log_det_is_that_of_the_jacobian(dim):
+    flow, codes = stirred(dim)
+    for s in codes[:4]:
+        jacobian = torch.autograd.functional.jacobian(lambda v: flow(v[None])[0][0], s)
+        expected = torch.linalg.slogdet(jacobian.double()).logabsdet
+        assert float(flow(s[None])[1][0]) == pytest.approx(float(expected), abs=1e-3)
+
+
+def test_whitened_codes_have_the_identity_as_covariance():
+    flow, codes = stirred(4)
+    white = (codes - flow.mean) @ flow.whitening.T
+    assert torch.allclose(torch.cov(white.T), torch.eye(4), atol=1e-3)
+    assert torch.allclose(white.mean(0), torch.zeros(4), atol=1e-4)
+
+
+def test_rotations_are_rotations_and_the_same_wherever_they_are_made():
+    first, again = Flow(7).rotations, Flow(7).rotations
+    assert torch.equal(first, again)
+    assert torch.allclose(first @ first.transpose(1, 2), torch.eye(7).expand(12, 7, 7), atol=1e-5)
+    assert "rotations" not in Flow(7).state_dict()
+
+
+def test_class_gaussians_are_the_normal_densities_and_their_mixture():
+    torch.manual_seed(0)
+    prior = ClassGaussians(3)
+    with torch.no_grad():
+        prior.mean.normal_()
+        prior.log_std.normal_(std=0.3)
+    w, odds = torch.randn(5, 3), 0.7
+    each = [Normal(prior.mean[i], prior.log_std[i].exp()).log_prob(w).sum(1) for i in (0, 1)]
+    assert torch.allclose(prior.log_prob(w, torch.zeros(5), odds), each[0], atol=1e-5)
+    assert torch.allclose(prior.log_prob(w, torch.ones(5), odds), each[1], atol=1e-5)
+    share = 1 / (1 + math.exp(-odds))
+    mixture = torch.log((1 - share) * each[0].exp() + share * each[1].exp())
+    assert torch.allclose(prior.log_prob(w, -torch.ones(5), odds), mixture, atol=1e-5)
+    assert torch.allclose(prior.log_odds(w), each[1] - each[0], atol=1e-5)
+
+
+def made(**options):
+    torch.manual_seed(0)
+    model = build("flow-csvae", **{**POINTS, "labels": 2, "latent_dim": 1, "w_dims": (1, 2), **options})
+    return model.eval()
+
+
+def test_decoding_the_codes_of_a_picture_is_decoding_its_code_s():
+    model = made(network="light", shape=(3, 32, 32), latent_dim=12, w_dims=(3, 2))
+    x = torch.rand(4, 3, 32, 32, generator=noise())
+    with torch.no_grad():
+        codes = model.encode(x)
+        assert torch.allclose(
+            model.decode(codes.z_mu, codes.w_mu), model.decoder(model.code(x)[0]), atol=1e-4
+        )
+
+
+def test_the_map_does_not_see_labels():
+    model, x = made(), torch.rand(4, 3, generator=noise())
+    with torch.no_grad():
+        told, blind = model.encode(x, torch.ones(4, 2, dtype=torch.int8)), model.encode(x)
+    assert torch.equal(told.z_mu, blind.z_mu)
+    assert all(map(torch.equal, told.w_mu, blind.w_mu))
+
+
+def test_with_an_identity_map_the_likelihood_is_the_priors_own():
+    model = made(code_noise=0.0)
+    s = torch.randn(6, 4, generator=noise())
+    y = torch.tensor([[1, 0], [0, 1], [1, 1], [0, 0], [1, 0], [0, 1]], dtype=torch.int8)
+    with torch.no_grad():
+        for coupling in model.flow.couplings:
+            coupling.layers[-1].weight.zero_()
+        turned = torch.eye(4)
+        for rotation in model.flow.rotations:
+            turned = rotation @ turned
+        model.flow.linear.copy_(turned.T)
+        found = model.map_terms(s, y, noise())["nll"]
+    expected = torch.zeros(6)
+    for row in range(6):
+        means, stds = [torch.zeros(1)], [torch.ones(1)]
+        for label, prior in zip(y[row].tolist(), model.priors, strict=True):
+            means.append(prior.mean[label].detach())
+            stds.append(prior.log_std[label].detach().exp())
+        density = MultivariateNormal(torch.cat(means), torch.diag(torch.cat(stds).square()))
+        expected[row] = density.log_prob(s[row])
+    assert float(found) == pytest.approx(-float(expected.mean()), abs=1e-3)
+
+
+def test_an_unknown_label_is_marginalised():
+    """exp of the likelihood without a label is the sum over labels of p(y) times the likelihood with it."""
+    model, s = made(code_noise=0.0), torch.randn(1, 4, generator=noise())
+    model.expect(torch.tensor([[1, 1]] * 3 + [[0, 0]] * 5, dtype=torch.int8))
+
+    def likelihood(first, second):
+        y = torch.tensor([[first, second]], dtype=torch.int8)
+        with torch.no_grad():
+            return float(torch.exp(-model.map_terms(s, y, noise())["nll"]))
+
+    share = torch.sigmoid(model.log_odds[0])
+    expected = share * likelihood(1, 0) + (1 - share) * likelihood(0, 0)
+    assert likelihood(-1, 0) == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_stages_train_their_own_terms_alone():
+    model = build("flow-csvae", network="light", shape=(3, 32, 32), labels=1, latent_dim=6, w_dims=(2,))
+    x, y = torch.rand(4, 3, 32, 32), torch.tensor([[1], [0], [1], [0]], dtype=torch.int8)
+    assert model.stages == ("reader", "autoencoder", MAP)
+    for stage in ("reader", "autoencoder"):
+        model.stage = stage
+        assert {model.owners[name] for name in model.terms(x, y, noise())} == {stage}
+    found = model.map_terms(model.code(x)[0].detach(), y, noise())
+    assert {model.owners[name] for name in found} == {MAP}
