@@ -89,7 +89,7 @@ class ModelConfig:
             options["adversary_sees"] = self.adversary_sees
         if self.kind == "flow-csvae":
             kept = (min(self.w_dim, 2),) * len(self.keep)
-            options["w_dims"] = (self.w_dim,) * len(self.edited) + kept
+            options |= {"w_dims": (self.w_dim,) * len(self.edited) + kept, "styled": len(self.edited)}
         if self.kind == "csvae":
             options |= {
                 "w_dims": (self.w_dim,) * len(self.attributes),

@@ -36,13 +36,14 @@ _PRINTED = {
     "features": 1.0,
     "kl_s": 1.0,
     "nll": 1.0,
+    "style": 5.0,
 }
 
 _DEFAULT_EXAMPLES = 128_000
 """How many pictures the default preset shows a model: minutes on two cores; but each at least 8 times."""
 
 _TERMS: Mapping[KindName, tuple[str, ...]] = {
-    "flow-csvae": ("reading", "recon", "features", "kl_s", "nll", "label"),
+    "flow-csvae": ("reading", "recon", "features", "kl_s", "nll", "label", "style"),
     "csvae": ("recon", "kl_z", "kl_w", "neg_entropy", "adversary"),
     "condvae-info": ("recon", "kl_z", "label", "confusion", "adversary"),
     "condvae": ("recon", "kl_z", "label"),

@@ -11,10 +11,14 @@ from torch.func import functional_call
 
 from models import networks
 from models.flow import Flow, log_standard_normal, split
-from models.kind import MAP, Codes, Kind, Reduction, gaussian
+from models.kind import MAP, Codes, Kind, Reduction, Rows, gaussian
 from models.priors import ClassGaussians, class_weights, kl_standard, known_cross_entropy, sample
+from models.styles import alike, contrast
 
 READER, AUTOENCODER = "reader", "autoencoder"
+
+_CHUNK, _CONTRASTED = 256, 4000
+"""Pictures at a time; how many with and without a label tell its styles."""
 
 
 class FlowCSVAE(Kind):
@@ -39,10 +43,12 @@ class FlowCSVAE(Kind):
         latent_dim: int = 64,
         w_dims: Sequence[int] = (),
         reduction: Reduction = "sum",
+        styled: int = 0,
         code_noise: float = 0.05,
     ) -> None:
         """latent_dim: of z; the code s has latent_dim + Σ w_dims dimensions.
 
+        styled: the first so many labels are edited: their W_i must tell their styles (pictures only).
         code_noise: the standard deviation of the noise on s (in units of its own principal deviations) that
         the map is trained with.
         """
@@ -59,6 +65,16 @@ class FlowCSVAE(Kind):
         if self.reader is not None:
             self.stages = (READER, AUTOENCODER, MAP)
             self.owners |= {"reading": READER, "features": AUTOENCODER}
+        self.styled = range(styled if self.reader is not None else 0)
+        features = 0 if self.reader is None else self.reader.coarse_features
+        if self.styled:
+            self.owners["style"] = MAP
+        for i in self.styled:
+            self.register_buffer(f"contrast_{i}", torch.zeros(features, self.w_dims[i]))
+            self.register_buffer(f"contrast_offset_{i}", torch.zeros(self.w_dims[i]))
+        self.style_heads: Sequence[nn.Linear] = nn.ModuleList(  # type: ignore[assignment]
+            nn.Linear(self.w_dims[i], self.w_dims[i]) for i in self.styled
+        )
         self.flow = Flow(self.code_dim)
         self.priors: Sequence[ClassGaussians] = nn.ModuleList(  # type: ignore[assignment]
             ClassGaussians(dim) for dim in self.w_dims
@@ -67,10 +83,12 @@ class FlowCSVAE(Kind):
         self.register_buffer("weight", torch.ones(2, labels))
 
     def groups(self) -> Mapping[str, list[nn.Parameter]]:
-        autoencoder = [self.trunk, self.head, self.decoder]
+        parts = {
+            AUTOENCODER: [self.trunk, self.head, self.decoder],
+            MAP: [self.flow, *self.priors, *self.style_heads],
+        }
         groups = {
-            AUTOENCODER: [p for module in autoencoder for p in module.parameters()],
-            MAP: [*self.flow.parameters(), *(p for prior in self.priors for p in prior.parameters())],
+            name: [p for module in modules for p in module.parameters()] for name, modules in parts.items()
         }
         return groups if self.reader is None else {READER: list(self.reader.parameters()), **groups}
 
@@ -113,15 +131,38 @@ class FlowCSVAE(Kind):
             terms["features"] = 0.5 * numbers * self._feature_error(self.reader, x_hat, x, rows)
         terms["kl_s"] = self.reduce(kl_standard(mu, log_var))
         if self.stage is None:
-            terms |= self.map_terms(mu.detach(), y, noise)
+            with torch.no_grad():
+                codes = self.map_input(x)
+            terms |= self.map_terms(codes, y, noise)
         return terms
 
-    def map_terms(self, s: Tensor, y: Tensor, noise: torch.Generator | None) -> dict[str, Tensor]:
-        """Of codes s = mu of q(s|x), N×code_dim, with the noise added here.
+    def map_input(self, x: Tensor) -> Tensor:
+        """What the map learns from: mu of q(s|x), and the styles that the reader's features tell, side by side.
+
+        N×(code_dim + Σ d_i of the styled labels), float32.
+        """
+        parts = [self.code(x)[0]]
+        if self.styled:
+            features = self.style_features(x)
+            for i in self.styled:
+                matrix, offset = (self.get_buffer(f"contrast_{part}{i}") for part in ("", "offset_"))
+                parts.append(features @ matrix + offset)
+        return torch.cat(parts, dim=1)
+
+    def style_features(self, x: Tensor) -> Tensor:
+        """The reader's coarse features, flat, N×D in float32."""
+        assert self.reader is not None
+        features: Tensor = self.reader(x)[-1].float().flatten(1)
+        return features
+
+    def map_terms(self, codes: Tensor, y: Tensor, noise: torch.Generator | None) -> dict[str, Tensor]:
+        """Of `map_input`, with the noise on s added here.
 
         nll: −log p(s|y), an unknown label marginalised; label: −Σ log p(y_i|w_i), rare labels weighing as
-        much as common ones.
+        much as common ones; style: −log N(t_i; h_i(w_i), I) up to its constant, of those who have label i
+        and summed over the styled labels: without it the likelihood may as well leave a style t_i in z.
         """
+        s, styles = codes[:, : self.code_dim], codes[:, self.code_dim :]
         if self.code_noise:
             epsilon = torch.randn(s.shape, generator=noise, device=s.device)
             s = s + self.code_noise * _solve_rows(self.flow.whitening, epsilon)
@@ -131,8 +172,19 @@ class FlowCSVAE(Kind):
         for i, (prior, w_i) in enumerate(zip(self.priors, w, strict=True)):
             log_p = log_p + prior.log_prob(w_i, y[:, i], self.log_odds[i])
         nll = -log_p.mean()
-        label = known_cross_entropy(self.label_logits(w), y, self._per_label(y))
-        return {"nll": nll if self.reduction == "sum" else nll / self.code_dim, "label": label}
+        terms = {
+            "nll": nll if self.reduction == "sum" else nll / self.code_dim,
+            "label": known_cross_entropy(self.label_logits(w), y, self._per_label(y)),
+        }
+        if self.styled:
+            true = torch.split(styles, [self.w_dims[i] for i in self.styled], dim=1)
+            terms["style"] = torch.stack(
+                [
+                    _over(y[:, i] == 1, 0.5 * (head(w[i]) - true_i).square().sum(1))
+                    for i, head, true_i in zip(self.styled, self.style_heads, true, strict=True)
+                ]
+            ).sum()
+        return terms
 
     def label_logits(self, w: Sequence[Tensor]) -> Tensor:
         """log p(y_i = 1|w_i) / p(y_i = 0|w_i), both labels being equally likely beforehand, N×k."""
@@ -143,8 +195,20 @@ class FlowCSVAE(Kind):
         self.log_odds.copy_(torch.log((present + 0.5) / (absent + 0.5)))
         self.weight.copy_(class_weights(y).clamp(max=4))
 
-    def begin_map(self, s: Tensor) -> None:
-        self.flow.whiten_by(s)
+    def begin_map(self, rows: Rows, y: Tensor) -> None:
+        """Whiten by the codes of all rows, and find what the styles of each styled label are."""
+        self.flow.whiten_by(
+            torch.cat([self.code(rows(part))[0] for part in torch.arange(len(y)).split(_CHUNK)])
+        )
+        kept = torch.arange(len(self.styled), self.labels)
+        for i in self.styled:
+            present, absent = (
+                torch.cat([self.style_features(rows(part)) for part in chosen[:_CONTRASTED].split(_CHUNK)])
+                for chosen in alike(y.cpu(), i, kept)
+            )
+            matrix, offset = contrast(present, absent, self.w_dims[i])
+            self.get_buffer(f"contrast_{i}").copy_(matrix)
+            self.get_buffer(f"contrast_offset_{i}").copy_(offset)
 
     def settle(self, z_mu: Tensor, y: Tensor) -> None:
         """Nothing is put to rest: the map has no direction that the decoder has not seen."""
@@ -152,6 +216,14 @@ class FlowCSVAE(Kind):
     def anchors(self, attribute: int) -> tuple[Tensor, Tensor]:
         absent, present = self.priors[attribute].mean.detach()
         return absent, present
+
+    def strength_axis(self, attribute: int) -> Tensor | None:
+        """From the absent to the present mean, where W_i has room for styles beside it."""
+        absent, present = self.anchors(attribute)
+        if len(absent) < 3:
+            return None
+        apart = present - absent
+        return apart / apart.norm()
 
     def _per_label(self, y: Tensor) -> Tensor:
         return torch.where(y == 1, self.weight[1], self.weight[0])
@@ -177,6 +249,11 @@ class FlowCSVAE(Kind):
 def _weighted(x_hat: Tensor, x: Tensor, rows: Tensor) -> Tensor:
     """Mean squared error, rows weighed (N)."""
     return ((x_hat.float() - x.float()).square().flatten(1).mean(1) * rows).mean() + 1e-8
+
+
+def _over(rows: Tensor, values: Tensor) -> Tensor:
+    """The mean of values (N) over the rows (bool N); 0 where there are none."""
+    return (values * rows).sum() / rows.sum().clamp(min=1)
 
 
 def _solve_rows(matrix: Tensor, rows: Tensor) -> Tensor:

@@ -11,11 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from models.kind import Rows
 from models.networks import Classifier
 from models.priors import class_weights, known_cross_entropy
-
-Rows = Callable[[Tensor], Tensor]
-"""Row numbers (int64 N) -> x (N×C×H×W in [0, 1], or N×D)."""
 
 _BATCH = 128
 

@@ -5,7 +5,7 @@ A kind is one file in this package with one class, and one line in `KINDS`. Ever
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal
@@ -20,6 +20,9 @@ Sees = Literal["sample", "mean"]
 """What of q(z|x) the adversary is shown: a sample, as in the paper, or μ_z, as a fresh probe would be."""
 Others = Literal["own", "absent"]
 """What an edit of attribute i puts into W_l, l ≠ i: the picture's own w_l, or (the paper) the absent mean."""
+
+Rows = Callable[[Tensor], Tensor]
+"""Row numbers (int64 N) -> x (N×C×H×W in [0, 1], or N×D)."""
 
 ADVERSARY = "adversary"
 """The name of the adversary's group of parameters, and of its term."""
@@ -103,16 +106,23 @@ class Kind(nn.Module, ABC):
     def expect(self, y: Tensor) -> None:
         """Called with all training labels (M×k) before training, for kinds whose adversary counts them."""
 
-    def begin_map(self, s: Tensor) -> None:
-        """Called with the codes of all training pictures before the first step of the stage `map`."""
+    def begin_map(self, rows: Rows, y: Tensor) -> None:
+        """Called with all training pictures, and their labels M×k, before the stage `map`."""
 
-    def code(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(mu, log_var) of the code that the map takes, for kinds with a stage `map`."""
+    def map_input(self, x: Tensor) -> Tensor:
+        """What the stage `map` learns from instead of pictures, N×…, for kinds that have it."""
         raise NotImplementedError(type(self).__name__)
 
-    def map_terms(self, s: Tensor, y: Tensor, noise: torch.Generator | None) -> dict[str, Tensor]:
-        """The terms of the stage `map`, of codes instead of pictures."""
+    def map_terms(self, codes: Tensor, y: Tensor, noise: torch.Generator | None) -> dict[str, Tensor]:
+        """The terms of the stage `map`, of what `map_input` gives."""
         raise NotImplementedError(type(self).__name__)
+
+    def strength_axis(self, attribute: int) -> Tensor | None:  # noqa: ARG002
+        """The direction of W_i (d_i, of length 1) that says how clearly an attribute is seen, not how it looks.
+
+        None where there is no such direction, and principal components may run along any.
+        """
+        return None
 
     def label_logits(self, w: Sequence[Tensor]) -> Tensor | None:  # noqa: ARG002
         """p(y_i = 1|w_i) as logits N×k, both labels equally likely beforehand; None for kinds without."""

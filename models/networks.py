@@ -114,6 +114,7 @@ class Reader(nn.Module):
         )
         self.last = nn.Sequential(nn.Conv2d(128, 192, 3, 2, 1), nn.SiLU())
         self.head = nn.Linear(192 * height * width, labels)
+        self.coarse_features = 128 * (-(-sides[0] // 8)) * (-(-sides[1] // 8))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Features at a half, a quarter and an eighth of the size."""

@@ -23,11 +23,21 @@ class SubspaceStatistics:
     typical: Tensor
 
 
-def describe(w_mu: Tensor, y: Tensor, typical: int = 6) -> SubspaceStatistics:
-    """Statistics of W_i from μ_w (N×d_i) and labels y (N) of training pictures; both classes must occur."""
+def describe(w_mu: Tensor, y: Tensor, typical: int = 6, strength: Tensor | None = None) -> SubspaceStatistics:
+    """Statistics of W_i from μ_w (N×d_i) and labels y (N) of training pictures; both classes must occur.
+
+    strength: a direction (d_i) along which an attribute is only more or less clear: it becomes the last axis,
+    and the others are the principal axes of what is left.
+    """
     present, absent = w_mu[y == 1].float(), w_mu[y == 0].float()
     mean = present.mean(0)
-    axes, stds = principal_axes(present)
+    if strength is None:
+        axes, stds = principal_axes(present)
+    else:
+        strength = strength.to(present)
+        along = present @ strength
+        axes, stds = principal_axes(present - along[:, None] * strength)
+        axes, stds = torch.cat([axes[:-1], strength[None]]), torch.cat([stds[:-1], along.std()[None]])
     return SubspaceStatistics(mean, absent.mean(0), axes, stds, typical_styles(present, typical))
 
 

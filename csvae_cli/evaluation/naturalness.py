@@ -14,8 +14,8 @@ from csvae_cli.evaluation.figures import Figure
 from csvae_cli.evaluation.strata import matched, partners
 from csvae_cli.evaluation.subject import Subject
 from csvae_cli.output import Progress
-from models.judge import Rows, fit_judge
-from models.kind import Codes
+from models.judge import fit_judge
+from models.kind import Codes, Rows
 
 _EPOCHS, _SEED = 12, 97
 _LEARNT, _LEAST = 2000, 50

@@ -164,19 +164,20 @@ def train(
 
 @torch.no_grad()
 def _codes(state: State, batches: Batches, stage: Stage, config: TrainingConfig, compute: Compute) -> Batches:
-    """The codes of all pictures (and of their mirror images where those are trained on), with the labels.
+    """What the map learns from, of all pictures (and of their mirror images where those are trained on).
 
     The map begins with them where the stage does.
     """
-    state.model.eval()
-    codes = []
-    for mirrored in (False, True) if config.flip else (False,):
-        for x, _ in batches.chunks(len(batches)):
-            with compute.autocast():
-                codes.append(state.model.code(x.flip(3) if mirrored else x)[0])
+    model = state.model.eval()
+    with compute.autocast():
+        if state.epoch == stage.first and state.step == 0:
+            model.begin_map(lambda index: batches.rows(index.to(batches.x.device))[0], batches.y)
+        codes = [
+            model.map_input(x.flip(3) if mirrored else x)
+            for mirrored in ((False, True) if config.flip else (False,))
+            for x, _ in batches.chunks(len(batches))
+        ]
     s = torch.cat(codes)
-    if state.epoch == stage.first and state.step == 0:
-        state.model.begin_map(s)
     labels = batches.y.cpu().repeat(len(s) // len(batches), 1)
     return Batches(Split(s.cpu().numpy(), labels.numpy(), ()), compute)
 

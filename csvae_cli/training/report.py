@@ -40,7 +40,7 @@ def look(model: Kind, train: Batches, valid: Batches, config: RunConfig, compute
     codes_valid, y_valid = encode_split(model, valid, _VALID_CODES, compute, with_labels=False)
     probe = fit_probe(codes.z_mu, y, seed=config.training.seed)
     leak = balanced_accuracy(probe.logits(codes_valid.z_mu), y_valid)
-    statistics = _statistics(codes, y, valid)
+    statistics = _statistics(model, codes, y, valid)
     return Report(
         validation_terms(model, valid, compute, config.training.seed),
         dict(zip(config.model.attributes, leak, strict=True)),
@@ -63,8 +63,10 @@ def validation_terms(model: Kind, valid: Batches, compute: Compute, seed: int) -
     return sums
 
 
-def _statistics(codes: Codes, y: Tensor, valid: Batches) -> Statistics:
-    subspaces = tuple(describe(w.cpu(), y[:, i].cpu()) for i, w in enumerate(codes.w_mu))
+def _statistics(model: Kind, codes: Codes, y: Tensor, valid: Batches) -> Statistics:
+    subspaces = tuple(
+        describe(w.cpu(), y[:, i].cpu(), strength=model.strength_axis(i)) for i, w in enumerate(codes.w_mu)
+    )
     rows = _shown(valid.y.cpu())
     return Statistics(subspaces, valid.x[rows].cpu(), valid.y[rows].cpu())
 
