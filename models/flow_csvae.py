@@ -137,7 +137,7 @@ class FlowCSVAE(Kind):
         return terms
 
     def map_input(self, x: Tensor) -> Tensor:
-        """What the map learns from: mu of q(s|x), and the styles that the reader's features tell, side by side.
+        """What the map learns from: mu of q(s|x), and the styles that the reader's features tell.
 
         N×(code_dim + Σ d_i of the styled labels), float32.
         """
@@ -222,8 +222,7 @@ class FlowCSVAE(Kind):
         absent, present = self.anchors(attribute)
         if len(absent) < 3:
             return None
-        apart = present - absent
-        return apart / apart.norm()
+        return nn.functional.normalize(present - absent, dim=0)
 
     def _per_label(self, y: Tensor) -> Tensor:
         return torch.where(y == 1, self.weight[1], self.weight[0])

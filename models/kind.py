@@ -118,7 +118,7 @@ class Kind(nn.Module, ABC):
         raise NotImplementedError(type(self).__name__)
 
     def strength_axis(self, attribute: int) -> Tensor | None:  # noqa: ARG002
-        """The direction of W_i (d_i, of length 1) that says how clearly an attribute is seen, not how it looks.
+        """The direction of W_i (d_i, of length 1) that says how clearly an attribute is seen, not how.
 
         None where there is no such direction, and principal components may run along any.
         """
