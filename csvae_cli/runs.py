@@ -19,6 +19,10 @@ from models.kind import Kind, Others, build
 from models.subspace import SubspaceStatistics
 
 
+PACKAGED = Path(__file__).parent / "pretrained" / "glasses-facial-hair"
+"""The model that comes with csvae: a run directory without what only training needs."""
+
+
 @dataclass(frozen=True)
 class Run:
     """The files of a run."""
@@ -196,11 +200,11 @@ def newest(root: Path) -> Run | None:
 def find(ref: str | None, root: Path) -> Run:
     """The run that REF names: a run directory, or a file in one; by default the newest under root.
 
-    Raises RequestError with the way out.
+    Without any there, the model that comes with csvae. Raises RequestError with the way out.
     """
     if ref is None:
-        run = newest(root)
-        if run is None:
+        run = newest(root) or Run(PACKAGED)
+        if not run.config.is_file():
             raise RequestError(
                 f"There is no trained model under {root}; train one with csvae train --dataset toy-faces, "
                 "or name one with --model."
@@ -236,8 +240,16 @@ def load(ref: str | None, root: Path) -> Model:
 
 
 def load_weights(model: Kind, tensors: Mapping[str, Tensor], origin: Path) -> None:
-    """Into model, strictly. Raises RequestError where names or shapes are another model's."""
-    expected = {name: tuple(t.shape) for name, t in model.state_dict().items()}
+    """Into model, strictly, but that what only training needs may be missing.
+
+    Raises RequestError where names or shapes are another model's.
+    """
+    own = model.state_dict()
+    expected = {
+        name: tuple(t.shape)
+        for name, t in own.items()
+        if name in tensors or not name.startswith(model.for_training)
+    }
     found = {name: tuple(t.shape) for name, t in tensors.items()}
     if expected != found:
         odd = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
@@ -245,7 +257,7 @@ def load_weights(model: Kind, tensors: Mapping[str, Tensor], origin: Path) -> No
             f"{origin} holds the weights of another model ({len(odd)} tensors differ, first {odd[0]}); "
             "use the config.json and the weights of one run."
         )
-    model.load_state_dict(dict(tensors))
+    model.load_state_dict({**own, **tensors})
 
 
 _SUBSPACE_FIELDS = ("present_mean", "absent_mean", "axes", "stds", "typical")

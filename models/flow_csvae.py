@@ -31,6 +31,7 @@ class FlowCSVAE(Kind):
     the autoencoder what matters to the eye (none for points); the `autoencoder`; the `map`.
     """
 
+    for_training = ("reader.", "style_heads.", "contrast_", "weight")
     log_odds: Tensor
     weight: Tensor
 
@@ -214,12 +215,16 @@ class FlowCSVAE(Kind):
         """Nothing is put to rest: the map has no direction that the decoder has not seen."""
 
     def anchors(self, attribute: int) -> tuple[Tensor, Tensor]:
-        absent, present = self.priors[attribute].mean.detach()
-        return absent, present
+        """The means of the prior, each moved away from the other by its standard deviation: clearly so."""
+        prior = self.priors[attribute]
+        absent, present = prior.mean.detach()
+        axis = nn.functional.normalize(present - absent, dim=0)
+        away = prior.log_std.detach().exp() * axis
+        return absent - away[0], present + away[1]
 
     def strength_axis(self, attribute: int) -> Tensor | None:
         """From the absent to the present mean, where W_i has room for styles beside it."""
-        absent, present = self.anchors(attribute)
+        absent, present = self.priors[attribute].mean.detach()
         if len(absent) < 3:
             return None
         return nn.functional.normalize(present - absent, dim=0)

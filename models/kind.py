@@ -70,6 +70,9 @@ class Kind(nn.Module, ABC):
     stage: str | None = None
     """The stage that `terms` is for; None: all terms."""
 
+    for_training: ClassVar[tuple[str, ...]] = ()
+    """What the names of weights begin with that a finished model works without."""
+
     w_dims: tuple[int, ...]
     active: Tensor
     shown: Shown

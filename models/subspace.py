@@ -11,7 +11,7 @@ from torch import Tensor
 class SubspaceStatistics:
     """What is known of W_i from the codes of training pictures with the attribute.
 
-    present_mean, absent_mean: d_i, means of μ_w over pictures with and without; axes: d_i×d_i, the principal
+    present_mean, absent_mean: d_i, means of μ_w over pictures with and without (but see `describe`); axes: d_i×d_i, the principal
     axes of the present codes as rows, the widest first; stds: d_i, the standard deviations along them;
     typical: T×d_i, codes of real pictures that stand for the styles there are, the most common first.
     """
@@ -27,7 +27,8 @@ def describe(w_mu: Tensor, y: Tensor, typical: int = 6, strength: Tensor | None 
     """Statistics of W_i from μ_w (N×d_i) and labels y (N) of training pictures; both classes must occur.
 
     strength: a direction (d_i) along which an attribute is only more or less clear: it becomes the last axis,
-    and the others are the principal axes of what is left.
+    and the others are the principal axes of what is left. present_mean then lies a standard deviation further
+    along it than the mean, as of someone in whom the attribute is clearly seen: many real wearers are not.
     """
     present, absent = w_mu[y == 1].float(), w_mu[y == 0].float()
     mean = present.mean(0)
@@ -38,6 +39,7 @@ def describe(w_mu: Tensor, y: Tensor, typical: int = 6, strength: Tensor | None 
         along = present @ strength
         axes, stds = principal_axes(present - along[:, None] * strength)
         axes, stds = torch.cat([axes[:-1], strength[None]]), torch.cat([stds[:-1], along.std()[None]])
+        mean = mean + stds[-1] * strength
     return SubspaceStatistics(mean, absent.mean(0), axes, stds, typical_styles(present, typical))
 
 

@@ -22,7 +22,9 @@ class Align(StrEnum):
 ModelRef = Annotated[
     str | None,
     typer.Option(
-        "--model", metavar="REF", help="A run directory, or weights in one. Default: the newest under --runs."
+        "--model",
+        metavar="REF",
+        help="A run directory, or weights in one. Default: the newest under --runs, else csvae's own.",
     ),
 ]
 Runs = Annotated[

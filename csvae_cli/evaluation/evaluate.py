@@ -70,7 +70,8 @@ def evaluate(
         subject = make(model, data, split, compute)
         figures = measure(subject, name, split, progress)
     evaluation = Evaluation(model.name, model.config.model.kind, name, split, figures)
-    path = report.write(run, subject, evaluation.as_json(), evaluation.figures)
+    place_of_report = runs.Run(root / run.path.name) if run.path == runs.PACKAGED else run
+    path = report.write(place_of_report, subject, evaluation.as_json(), evaluation.figures)
     return evaluation, path
 
 

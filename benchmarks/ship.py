@@ -1,0 +1,88 @@
+"""A finished run as the model that comes with csvae: float16, without what only training needs, with its card.
+
+    python benchmarks/ship.py RUN --faces PICTURE… --evaluation FILE… [--out DIR]
+
+faces: pictures (cut as CelebA's are) that sheets show where no input is named; only free ones may ship.
+evaluation: answers of `csvae evaluate --json` on the run, for the card.
+"""
+
+import argparse
+import json
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from csvae_cli import runs
+from csvae_cli.config import to_json
+from csvae_cli.data.batches import to_pictures
+from csvae_cli.editing.pictures import crop, open_photo
+from csvae_cli.evaluation.figures import MEANINGS
+
+LARGEST = 16_000_000
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--faces", type=Path, nargs="+", required=True)
+    parser.add_argument("--evaluation", type=Path, nargs="*", default=[])
+    parser.add_argument("--out", type=Path, default=runs.PACKAGED)
+    options = parser.parse_args()
+    source, target = runs.Run(options.run), runs.Run(options.out)
+    model = runs.load(str(source.path), source.path.parent)
+    kept = {
+        name: tensor.half() if tensor.is_floating_point() else tensor
+        for name, tensor in model.kind.state_dict().items()
+        if not name.startswith(model.kind.for_training)
+    }
+    runs.write_tensors(target.model, kept)
+    faces = torch.cat([crop(open_photo(path, "celeba"), model.config.model.shape) for path in options.faces])
+    labels = torch.zeros(len(faces), len(model.config.model.attributes), dtype=torch.int8)
+    statistics = replace(model.statistics, faces=to_pictures(faces), labels=labels)
+    runs.write_statistics(target.statistics, statistics, model.config.model.attributes)
+    data = replace(model.config.data, data_dir=None)
+    config = replace(model.config, data=data, command=model.config.command.partition(" --data-dir")[0])
+    runs.write(target.config, to_json(config).encode())
+    runs.write(target.path / "README.md", card(options.evaluation, config.command).encode())
+    size = sum(path.stat().st_size for path in target.path.iterdir())
+    print(f"{target.path}: {size:,} bytes")
+    if size > LARGEST:
+        raise SystemExit(f"That is more than {LARGEST:,}.")
+
+
+def card(evaluations: list[Path], command: str) -> str:
+    """The model card."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    parts = [
+        "# Glasses and facial hair, 64×64\n",
+        "A `flow-csvae` (docs/flow-csvae.md) of aligned faces: z for the person, W of 8 dimensions for glasses "
+        "and for facial hair, W of 2 each for sex, age and smile, which edits leave alone.\n",
+        f"Made by `{command}` (code of commit {commit}) and `benchmarks/ship.py`.\n",
+        "**Data**: 23,276 training pictures of CelebA (Liu et al. 2015) at half size, for non-commercial "
+        "research only: so are these weights. Its labels are noisy, its people are celebrities, and glasses, "
+        "beards, sex and age hang together in it; do not use the labels to judge anyone. The sheet's face is "
+        "NASA's portrait of the astronaut Eileen Collins (public domain, as scikit-image ships it).\n",
+    ]
+    for path in evaluations:
+        answer = json.loads(path.read_text())
+        parts.append(f"## On {answer['dataset']}, {answer['split']} split\n")
+        parts.append("| measure | of | value | pictures | judge | what it is |\n|---|---|---|---|---|---|")
+        for figure in answer["figures"]:
+            of = ", ".join(figure[key] for key in ("attribute", "detail") if key in figure)
+            value = "–" if figure["value"] is None else f"{figure['value']:.3f}"
+            judge = f"{figure['judge']:.3f}" if "judge" in figure else "–"
+            meaning = MEANINGS[figure["name"]]
+            parts.append(
+                f"| {figure['name']} | {of} | {value} | {figure['pictures']:,} | {judge} | {meaning} |"
+            )
+        parts.append("")
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    main()
