@@ -1,4 +1,4 @@
-"""A finished run as the model that comes with csvae: float16, without what only training needs, with its card.
+"""A finished run as the model that comes with csvae: float16, without what only training needs, and its card.
 
     python benchmarks/ship.py RUN --faces PICTURE… --evaluation FILE… [--out DIR]
 
@@ -60,8 +60,8 @@ def card(evaluations: list[Path], command: str) -> str:
     ).stdout.strip()
     parts = [
         "# Glasses and facial hair, 64×64\n",
-        "A `flow-csvae` (docs/flow-csvae.md) of aligned faces: z for the person, W of 8 dimensions for glasses "
-        "and for facial hair, W of 2 each for sex, age and smile, which edits leave alone.\n",
+        "A `flow-csvae` (docs/flow-csvae.md) of aligned faces: z for the person, W of 8 dimensions for "
+        "glasses and for facial hair, W of 2 each for sex, age and smile, which edits leave alone.\n",
         f"Made by `{command}` (code of commit {commit}) and `benchmarks/ship.py`.\n",
         "**Data**: 23,276 training pictures of CelebA (Liu et al. 2015) at half size, for non-commercial "
         "research only: so are these weights. Its labels are noisy, its people are celebrities, and glasses, "

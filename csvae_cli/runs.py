@@ -18,7 +18,6 @@ from csvae_cli.errors import RequestError, WorkError
 from models.kind import Kind, Others, build
 from models.subspace import SubspaceStatistics
 
-
 PACKAGED = Path(__file__).parent / "pretrained" / "glasses-facial-hair"
 """The model that comes with csvae: a run directory without what only training needs."""
 
