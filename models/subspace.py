@@ -13,7 +13,8 @@ class SubspaceStatistics:
 
     present_mean, absent_mean: d_i, means of μ_w over pictures with and without (but see `describe`);
     axes: d_i×d_i, the principal axes of the present codes as rows, the widest first; stds: d_i, the standard
-    deviations along them; typical: T×d_i, codes of real pictures that stand for the styles there are, the most common first.
+    deviations along them; typical: T×d_i, codes of real pictures that stand for the styles there are, the
+    most common first.
     """
 
     present_mean: Tensor
