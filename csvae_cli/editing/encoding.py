@@ -59,7 +59,9 @@ def encode_pictures(
         )
     attributes = model.config.model.attributes
     labels = np.full((len(files), len(attributes)), -1, dtype=np.int8)
-    tables.write(out, tables.arrays(files, labels, join(parts), attributes))
+    codes = join(parts)
+    logits = model.kind.label_logits(codes.w_mu)
+    tables.write(out, tables.arrays(files, labels, codes, attributes, logits))
     return Encoded(len(files), tuple(failed))
 
 
@@ -86,5 +88,5 @@ def encode_dataset(
     for column, name in enumerate(attributes):
         if name in data.attributes:
             labels[:, column] = part.labels[:, data.attributes.index(name)]
-    tables.write(out, tables.arrays(part.names, labels, codes, attributes))
+    tables.write(out, tables.arrays(part.names, labels, codes, attributes, kind.label_logits(codes.w_mu)))
     return Encoded(len(part), ())
