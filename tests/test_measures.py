@@ -17,10 +17,11 @@ from csvae_cli.data.batches import Batches
 from csvae_cli.data.dataset import Dataset, Split
 from csvae_cli.data.encoding import encode_split
 from csvae_cli.device import Compute
-from csvae_cli.evaluation import cache, factors, fidelity, judging, leak, same_person, switching
+from csvae_cli.evaluation import cache, factors, fidelity, judging, leak, same_person, strata, switching
 from csvae_cli.evaluation.evaluate import measure
 from csvae_cli.evaluation.figures import MEANINGS, Figure
 from csvae_cli.evaluation.judging import Court
+from csvae_cli.evaluation.recognition import one_of_ten
 from csvae_cli.evaluation.report import rows as table_rows
 from csvae_cli.evaluation.subject import make
 from csvae_cli.evaluation.switching import mean_pairwise_square
@@ -30,7 +31,10 @@ from models.kind import Codes, Kind
 from models.subspace import SubspaceStatistics, describe, plane
 
 CPU = Compute(torch.device("cpu"), "fp32", "for tests")
-JUDGED = {"accepted", "added", "added_mean", "added_worst", "removed", "kept"}
+JUDGED = {
+    *("accepted", "added", "added_mean", "added_worst", "removed", "kept", "kept_of_seen"),
+    *("recognised", "recognised_ceiling"),
+}
 
 
 def nobody(*_):
@@ -849,3 +853,94 @@ def test_what_an_edit_does_to_the_other_attributes(exclusive, points, expected):
     data = scenes(VALIDATING, TESTING)
     model = model_of(Actor(9, (1, SIZE, SIZE), 1), data, subspaces=[LEVELS] * 3, exclusive=exclusive)
     assert model.others({1: torch.tensor([150.0])} if points else {}) == expected
+
+
+# People alike in what edits leave alone.
+
+
+@pytest.fixture(scope="module")
+def hanging_together():
+    """Bars (0, 1) almost only on pictures that are warm above; the second label says which are."""
+    splits = {}
+    for seed, (name, count) in enumerate({"train": 1600, "valid": 1600}.items()):
+        whole = split_of(count, 10 + seed)
+        warm = whole.x[:, 0, 0, 0] > 70
+        bar = whole.labels[:, 0] == 1
+        rows = np.flatnonzero(~bar | warm | (np.arange(count) % 97 == 1))
+        labels = np.stack([bar, warm], axis=1).astype(np.int8)[rows]
+        splits[name] = Split(whole.x[rows], labels, tuple(whole.names[row] for row in rows))
+    return Dataset(("bar", "warm"), splits, "hanging together")
+
+
+def test_a_leak_through_a_kept_label_is_none_within_strata(hanging_together):
+    subject = subject_of(Ideal(), hanging_together, attributes=("bar",))
+    assert value(leak.figures(subject, nobody), "leak_z") > 0.65
+    within = found(strata.leaks(subject, nobody), "leak_z_strata")
+    assert within.value == pytest.approx(0.5, abs=4 * np.sqrt(0.25 / within.pictures))
+
+    copied = subject_of(CopiesLabel(latent_dim=7), hanging_together, attributes=("bar",))
+    assert value(strata.leaks(copied, nobody), "leak_z_strata") == 1
+
+
+def test_an_attribute_is_tried_where_it_occurs(hanging_together):
+    subject = subject_of(Ideal(), hanging_together, attributes=("bar",))
+    warm = torch.from_numpy(hanging_together.splits["valid"].labels[:, 1]) == 1
+    assert torch.equal(subject.likely(0), warm)
+    alone = subject_of(Ideal(), hanging_together, attributes=("bar", "warm"), subspaces=subject_subspaces(2))
+    assert alone.likely(0).all()  # nothing is left alone there, so there are no strata
+
+
+def subject_subspaces(count):
+    one = SubspaceStatistics(torch.zeros(2), torch.zeros(2), torch.eye(2), torch.ones(2), torch.zeros(1, 2))
+    return [one] * count
+
+
+def test_matched_rows_are_as_many_of_either_class_in_every_stratum():
+    y = torch.tensor([1, 1, 0, 0, 0, 1, 0, -1, 1])
+    groups = torch.tensor([0, 0, 0, 0, 0, 1, 1, 1, 2])
+    rows = strata.matched(y, groups, least=1)
+    assert torch.equal(rows, strata.matched(y, groups, least=1))
+    for group, count in ((0, 2), (1, 1), (2, 0)):
+        inside = y[rows[groups[rows] == group]]
+        assert [(inside == label).sum().item() for label in (0, 1)] == [count, count]
+    assert len(strata.matched(y, groups, least=2)) == 4
+
+
+def test_partners_are_wearers_of_the_same_stratum():
+    groups, wearers = torch.tensor([0, 1, 0, 1, 2]), torch.tensor([0, 1])
+    assert strata.partners(groups, wearers, 0).tolist() == [0, 1, 0, 1, -1]
+
+
+def test_edits_that_draw_what_wearers_have_cannot_be_told_from_wearers(measured):
+    assert value(measured["ideal"], "naturalness") == pytest.approx(0.5, abs=0.1)
+    assert value(measured["ignores w"], "naturalness") > 0.95
+
+
+def test_a_style_is_recognised_where_w_holds_it(measured):
+    assert value(measured["ideal"], "recognised_ceiling") > 0.9
+    assert value(measured["ideal"], "recognised") > 0.5
+    assert value(measured["ignores w"], "recognised") == 0  # nothing changed: a tie is no recognition
+
+
+def test_one_of_ten_is_chance_for_strangers_and_sure_of_itself():
+    real, noise = torch.randn(400, 30), torch.Generator().manual_seed(0)
+    assert one_of_ten(real, real, noise) == 1
+    assert one_of_ten(torch.randn(400, 30), real, noise) == pytest.approx(0.1, abs=0.04)
+
+
+def test_other_labels_move_where_an_edit_moves_them(hanging_together):
+    class Warms(Ideal):
+        """With a bar comes warmth."""
+
+        def decode(self, z, w):
+            x = super().decode(z, w)
+            x[:, 0, : SIZE // 2] += 0.4 * (w[0][:, :1] > 1)[..., None]
+            return x
+
+    moved = {}
+    for kind in (Ideal(), Warms()):
+        subject = subject_of(kind, hanging_together, attributes=("bar",))
+        figures = switching.figures(subject, judging.convene(subject, nobody), nobody)
+        moved[type(kind)] = value(figures, "moved_removing", "bar", "warm")
+    assert moved[Ideal] < 0.05
+    assert moved[Warms] > 0.3

@@ -28,8 +28,8 @@ def arrays(
 ) -> Arrays:
     """`files`, `z_mu`, `z_log_var`, per attribute `w_<attr>_mu`, `w_<attr>_log_var`, and `labels`.
 
-    labels: N×k in {1, 0, −1}, columns as in `attributes`. label_logits: N×k, of p(y_i = 1|w_i), for kinds that
-    have it: gives `p_<attr>`.
+    labels: N×k in {1, 0, −1}, columns as in `attributes`. label_logits: N×k, of p(y_i = 1|w_i), for kinds
+    that have it: gives `p_<attr>`.
     """
     found: Arrays = {
         "files": np.array(files),

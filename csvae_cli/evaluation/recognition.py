@@ -82,5 +82,5 @@ def _features(network: Classifier, x: Tensor, region: Tensor) -> Tensor:
     for layer in network.trunk.convolutions[:5]:  # type: ignore[index]
         features = layer(features)
     height, width = features.shape[2:]
-    inside = F.adaptive_avg_pool2d(region[None, None].float(), (height, width))[0, 0] > 0.5
+    inside = F.adaptive_max_pool2d(region[None, None].float(), (height, width))[0, 0] > 0
     return features.float()[:, :, inside.to(features.device)].flatten(1)

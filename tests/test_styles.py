@@ -1,0 +1,55 @@
+"""What the styles of an attribute are."""
+
+import torch
+
+from models.styles import alike, contrast
+from models.subspace import describe
+
+
+def test_contrast_finds_the_directions_in_which_only_wearers_differ():
+    noise = torch.Generator().manual_seed(0)
+    basis = torch.linalg.qr(torch.randn(12, 12, generator=noise)).Q
+    # Everyone differs most along the first two directions; wearers also along the third and fourth.
+    everyone = torch.tensor([9.0, 7.0, *[0.3] * 10])
+    wearing = everyone.clone()
+    wearing[2:4] = torch.tensor([3.0, 2.0])
+    absent = torch.randn(3000, 12, generator=noise) * everyone @ basis.T
+    latent = torch.randn(3000, 12, generator=noise) * wearing
+    present = latent @ basis.T + 1
+    matrix, offset = contrast(present, absent, 2)
+    styles = present @ matrix + offset
+    assert torch.allclose(styles.mean(0), torch.zeros(2), atol=1e-3)
+    assert torch.allclose(styles.std(0), torch.ones(2), atol=1e-3)
+    correlation = torch.corrcoef(torch.cat([styles, latent], dim=1).T)[:2, 2:].abs()
+    assert (correlation[:, 2:4].square().sum(1) > 0.9).all()
+
+
+def test_contrast_leaves_the_random_state_as_it_was():
+    x = torch.randn(50, 6)
+    torch.manual_seed(5)
+    contrast(x, 0.5 * x, 2)
+    after = torch.rand(1)
+    torch.manual_seed(5)
+    assert torch.equal(after, torch.rand(1))
+
+
+def test_those_without_are_alike_in_the_kept_labels():
+    # label, then a kept one: two wearers with it, one without.
+    y = torch.tensor([[1, 1], [1, 1], [1, 0], [0, 1], [0, 1], [0, 1], [0, 0], [0, 0]], dtype=torch.int8)
+    present, absent = alike(y, 0, torch.tensor([1]))
+    assert present.tolist() == [0, 1, 2]
+    assert sorted(absent.tolist()) == [3, 4, 6]
+
+
+def test_components_run_across_the_axis_of_strength():
+    noise = torch.Generator().manual_seed(0)
+    w = torch.randn(500, 4, generator=noise) * torch.tensor([5.0, 1.0, 2.0, 0.5])
+    y = torch.ones(500)
+    y[:100] = 0
+    found = describe(w, y, strength=torch.tensor([1.0, 0.0, 0.0, 0.0]))
+    assert torch.allclose(found.axes @ found.axes.T, torch.eye(4), atol=1e-4)
+    assert torch.allclose(found.axes[-1], torch.tensor([1.0, 0.0, 0.0, 0.0]))
+    assert found.stds[:3].tolist() == sorted(found.stds[:3].tolist(), reverse=True)
+    wearers = w[100:]
+    expected = wearers.mean(0) + torch.tensor([1.0, 0.0, 0.0, 0.0]) * wearers[:, 0].std()
+    assert torch.allclose(found.present_mean, expected, atol=1e-4)
