@@ -93,10 +93,19 @@ class FlowCSVAE(Kind):
         }
         return groups if self.reader is None else {READER: list(self.reader.parameters()), **groups}
 
-    @staticmethod
-    def finished(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Of a model's weights those of its encoder and decoder, which another map can be learnt on."""
-        return {n: t for n, t in weights.items() if n.partition(".")[0] in ("trunk", "head", "decoder")}
+    def take_finished(self, weights: Mapping[str, Tensor]) -> None:
+        """Take the encoder and decoder of another model's weights, for a new map to be learnt on them.
+
+        And its reader, but for the last layer where that reads other labels: its features tell the styles.
+        """
+        own = self.state_dict()
+        parts = ("trunk", "head", "decoder", "reader")
+        taken = {
+            name: tensor
+            for name, tensor in weights.items()
+            if name.partition(".")[0] in parts and name in own and own[name].shape == tensor.shape
+        }
+        self.load_state_dict({**own, **taken})
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Codes:  # noqa: ARG002 (the map is blind to labels)
         z, w = split(self.flow(self.code(x)[0])[0], self.w_dims)

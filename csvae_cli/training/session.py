@@ -38,8 +38,9 @@ def fresh(config: RunConfig, compute: Compute, initial: runs.Model | None) -> St
     if initial is not None:
         weights = initial.kind.state_dict()
         if isinstance(model, FlowCSVAE):
-            weights = {**model.state_dict(), **FlowCSVAE.finished(weights)}
-        runs.load_weights(model, weights, Path(initial.name))
+            model.take_finished(weights)
+        else:
+            runs.load_weights(model, weights, Path(initial.name))
     return start(model, config.training, compute)
 
 
