@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from csvae_cli.app import main
@@ -219,10 +220,10 @@ def test_grid_of_one_picture_is_a_plane(trained: Path, face: Path) -> None:
         assert 3 * 64 < sheet.height < 4 * 64 + 40
 
 
-@pytest.mark.parametrize("kind", ["vae", "condvae", "condvae-info"])
+@pytest.mark.parametrize("kind", ["vae", "condvae", "condvae-info", "flow-csvae"])
 def test_every_kind_goes_through_every_command(kind: str, celeba: Path, face: Path) -> None:
     command = ["train", "--dataset", "celeba-glasses", "--data-dir", str(celeba), "--kind", kind]
-    assert main([*command, "--epochs", "1", "--batch-size", "8"]) == 0
+    assert main([*command, "--keep", "none", "--epochs", "3", "--batch-size", "8"]) == 0
     assert main(["transfer", str(face), "--pc", "1", "--grid", "1x3"]) == 0
     assert main(["grid", "--out", "sheet.png"]) == 0
     assert main(["encode", str(face)]) == 0
@@ -259,6 +260,41 @@ def test_from_starts_at_another_models_weights(celeba: Path, trained: Path) -> N
     config = json.loads(Path("again/config.json").read_text())
     assert config["init_from"] == str(trained)
     assert main([*common, "--dataset", "celeba-glasses", "--out", "other"]) == 2
+    assert not Path("other").exists()
+
+
+def test_a_new_attribute_is_learnt_on_a_finished_autoencoder(celeba: Path, face: Path) -> None:
+    common = ["train", "--data-dir", str(celeba), "--kind", "flow-csvae", "--batch-size", "8"]
+    first = [*common, "--dataset", "celeba-glasses", "--keep", "male", "--epochs", "3", "--out", "first"]
+    assert main(first) == 0
+    second = [
+        *common,
+        "--dataset",
+        "celeba-facial-hair",
+        "--keep",
+        "male",
+        "--epochs",
+        "1",
+        "--out",
+        "second",
+    ]
+    assert main([*second, "--from", "first"]) == 0
+    weights = [read_tensors(Path(run) / "model.safetensors") for run in ("first", "second")]
+    for name in weights[0]:
+        if name.startswith(("trunk.", "head.", "decoder.")):
+            assert torch.equal(weights[0][name], weights[1][name]), name
+    assert not torch.equal(weights[0]["flow.linear"], weights[1]["flow.linear"])
+    assert main(["transfer", str(face), "--attr", "facial-hair", "--model", "second"]) == 0
+    assert main(["encode", str(face), "--model", "second"]) == 0
+    assert 0 < np.load("codes.npz")["p_facial-hair"][0] < 1
+
+
+def test_from_refuses_what_is_no_flow(
+    celeba: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", "--data-dir", str(celeba), "--kind", "flow-csvae", "--dataset", "celeba-glasses"]
+    assert main([*command, "--from", str(trained), "--out", "other"]) == 2
+    assert "--from takes a flow-csvae" in capsys.readouterr().err
     assert not Path("other").exists()
 
 

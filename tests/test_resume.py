@@ -19,9 +19,9 @@ def _train(out: Path) -> list[str]:
     return [sys.executable, "-m", "csvae_cli", "train", "--dataset", "swiss-roll", "--out", str(out)]
 
 
-def _wait_for(path: Path, process: "subprocess.Popen[str]") -> None:
+def _wait_for(path: Path, process: "subprocess.Popen[str]", lines: int = 1) -> None:
     for _ in range(4000):
-        if path.exists() and path.read_text():
+        if path.exists() and path.read_text().count("\n") >= lines:
             return
         assert process.poll() is None, "the training ended before it was to be stopped"
         time.sleep(0.05)
@@ -73,6 +73,22 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path, whole: Path) ->
     )
     with ended(process):
         _wait_for(out / "log.jsonl", process)
+    assert main(["train", str(out), "--resume"]) == 0
+    _same(out, whole)
+
+
+@pytest.mark.parametrize("lines", [1, 9], ids=["in the autoencoder's stage", "in the map's stage"])
+def test_a_training_in_stages_is_killed_and_resumed(lines: int, tmp_path: Path) -> None:
+    options = ["--kind", "flow-csvae", "--epochs", "11"]
+    whole, out = tmp_path / "whole", tmp_path / "run"
+    assert main([*_train(whole)[3:], *options]) == 0
+    process = subprocess.Popen(
+        [*_train(out), *options], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, text=True
+    )
+    with ended(process):
+        _wait_for(out / "log.jsonl", process, lines)
+    log = (whole / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["stage"] for line in log] == ["autoencoder"] * 9 + ["map"] * 2
     assert main(["train", str(out), "--resume"]) == 0
     _same(out, whole)
 
