@@ -279,7 +279,7 @@ def test_a_new_attribute_is_learnt_on_a_finished_autoencoder(celeba: Path, face:
         "second",
     ]
     assert main([*second, "--from", "first"]) == 0
-    weights = [read_tensors(Path(run) / "model.safetensors") for run in ("first", "second")]
+    weights = [runs.read_tensors(Path(run) / "model.safetensors") for run in ("first", "second")]
     for name in weights[0]:
         if name.startswith(("trunk.", "head.", "decoder.")):
             assert torch.equal(weights[0][name], weights[1][name]), name

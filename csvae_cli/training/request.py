@@ -117,11 +117,11 @@ def _prepare(request: Request) -> tuple[RunConfig, Dataset, Compute, runs.Model 
         for name in ("epochs", "batch_size", "seed")
         if getattr(request, name) is not None
     }
-    if request.epochs is not None:
-        given["stages"] = stages_of(kind, network, request.epochs)
-    training = replace(training, **given)
     if initial is not None and kind == "flow-csvae":
         model, training = map_alone(model, training, initial.config.model, request.epochs)
+    elif request.epochs is not None:
+        given["stages"] = stages_of(kind, network, request.epochs)
+    training = replace(training, **given)
     config = RunConfig(
         model=model,
         training=training,
