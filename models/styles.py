@@ -12,9 +12,12 @@ def contrast(present: Tensor, absent: Tensor, count: int) -> tuple[Tensor, Tenso
     present, absent: features N×D and M×D of pictures with and without the attribute. The directions are those
     in which the first vary most for the variance of the second (generalised eigenvectors, as in common
     spatial patterns, Koles et al. 1990, and contrastive PCA, Abid et al. 2018), within the widest 200
-    principal components of both together. The caller's random state is left as it was.
+    principal components of both together. Zeros where either is fewer than two pictures: nothing is known of
+    how they differ. The caller's random state is left as it was.
     """
     present, absent = present.float(), absent.float()
+    if min(len(present), len(absent)) < 2:
+        return present.new_zeros(present.shape[1], count), present.new_zeros(count)
     centre, spread = absent.mean(0), absent.std(0)
     spread = spread + 0.05 * spread.mean() + 1e-4
     both = (torch.cat([present, absent]) - centre) / spread

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from csvae_cli import runs
 from csvae_cli.app import main
 from csvae_cli.data.toy_faces import portrait
 
