@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-_COMPONENTS, _RIDGE = 200, 0.3
+_COMPONENTS, _RIDGE, _LEAST = 200, 0.3, 2.0
 
 
 def contrast(present: Tensor, absent: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -12,8 +12,9 @@ def contrast(present: Tensor, absent: Tensor, count: int) -> tuple[Tensor, Tenso
     present, absent: features N×D and M×D of pictures with and without the attribute. The directions are those
     in which the first vary most for the variance of the second (generalised eigenvectors, as in common
     spatial patterns, Koles et al. 1990, and contrastive PCA, Abid et al. 2018), within the widest 200
-    principal components of both together. Zeros where either is fewer than two pictures: nothing is known of
-    how they differ. The caller's random state is left as it was.
+    principal components of both together. A direction in which the first do not vary twice as much as the
+    second is no style (of facial hair it is mostly the light): it is 0 for all. All are 0 where either is
+    fewer than two pictures. The caller's random state is left as it was.
     """
     present, absent = present.float(), absent.float()
     if min(len(present), len(absent)) < 2:
@@ -29,11 +30,11 @@ def contrast(present: Tensor, absent: Tensor, count: int) -> tuple[Tensor, Tenso
     ridge = _RIDGE * narrow.diagonal().mean() + 1e-8
     root = torch.linalg.cholesky(narrow + ridge * torch.eye(len(narrow), device=narrow.device))
     half = torch.linalg.solve_triangular(root, wide, upper=False)
-    _, vectors = torch.linalg.eigh(torch.linalg.solve_triangular(root, half.T, upper=False))
+    ratios, vectors = torch.linalg.eigh(torch.linalg.solve_triangular(root, half.T, upper=False))
     chosen = torch.linalg.solve_triangular(root.T, vectors[:, -count:].flip(1), upper=True)
     matrix = (basis @ chosen) / spread[:, None]
     styles = (present - centre) @ matrix
-    matrix = matrix / (styles.std(0) + 1e-8)
+    matrix = matrix / (styles.std(0) + 1e-8) * (ratios[-count:].flip(0) >= _LEAST)
     return matrix, -(present @ matrix).mean(0)
 
 
