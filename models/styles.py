@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-_COMPONENTS, _RIDGE, _LEAST = 200, 0.3, 2.0
+_COMPONENTS, _RIDGE, _LEAST = 200, 0.3, 1.6
 
 
 def contrast(present: Tensor, absent: Tensor, count: int) -> tuple[Tensor, Tensor]:

@@ -130,6 +130,11 @@ class CelebA:
         fingerprint = sha256(f"{key} {attributes}".encode() + labels.tobytes()).hexdigest()
         return Dataset(attributes, splits, fingerprint)
 
+    @property
+    def further(self) -> tuple[str, ...]:
+        """The labels that can be given besides the data set's own. Raises RequestError."""
+        return tuple(name for name in self._table.known if name not in self.attributes)
+
     @cached_property
     def _files(self) -> "_Files":
         if self.data_dir is None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,4 +81,14 @@ class Source(Protocol):
 
         keep: further attributes to give labels for, after the data set's own.
         """
+        ...
+
+
+@runtime_checkable
+class KnowsMore(Protocol):
+    """A source that can give further labels besides the data set's own."""
+
+    @property
+    def further(self) -> tuple[str, ...]:
+        """Their names. Raises RequestError."""
         ...

@@ -115,6 +115,15 @@ def entry(name: str) -> Entry:
     return SOURCES[name]
 
 
+def default_keep(name: str, data_dir: Path | None) -> tuple[str, ...]:
+    """The data set's `keep`, as far as the user's copy knows these labels. Raises RequestError."""
+    from csvae_cli.data.dataset import KnowsMore
+
+    source = open_source(name, data_dir)
+    further = source.further if isinstance(source, KnowsMore) else ()
+    return tuple(label for label in entry(name).keep if label in further)
+
+
 def read(name: str, data_dir: Path | None, keep: tuple[str, ...]) -> "Dataset":
     """The data set, with a progress bar where it takes long. Raises RequestError and WorkError."""
     from csvae_cli import output

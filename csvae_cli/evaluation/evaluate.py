@@ -65,7 +65,7 @@ def evaluate(
     name = dataset or trained_on.dataset
     place = data_dir or (Path(trained_on.data_dir) if trained_on.data_dir else None)
     keep = model.config.model.keep if name == trained_on.dataset else ()
-    data = sources.read(name, place, tuple(dict.fromkeys((*keep, *sources.entry(name).keep))))
+    data = sources.read(name, place, tuple(dict.fromkeys((*keep, *sources.default_keep(name, place)))))
     with output.progress() as progress:
         subject = make(model, data, split, compute)
         figures = measure(subject, name, split, progress)

@@ -57,20 +57,18 @@ def _sorts(subject: Subject, codes: Codes, y: Tensor, strata: Tensor, column: in
     wearers = evenly(rows[y[rows] == 1], _LEARNT)
     others = evenly(rows[y[rows] == 0], _LEARNT)
     donors = partners(strata, (y == 1).nonzero()[:, 0], _SEED)[others]
-    own = torch.cat([_bytes(x) for x in subject.switched(codes, wearers, {})]) if len(wearers) else _none()
     style = codes.w_mu[column][donors.to(codes.z_mu.device)]
-    edited = [_bytes(x) for x in subject.switched(codes, others, {column: style})] if len(others) else []
-    pictures = torch.cat([own, *edited])
-    label = torch.cat([torch.zeros(len(own)), torch.ones(len(pictures) - len(own))])
+    own = [_bytes(x) for x in subject.switched(codes, wearers, {})]
+    edited = [_bytes(x) for x in subject.switched(codes, others, {column: style})]
+    pictures = torch.cat(
+        [torch.zeros(0, *subject.model.config.model.shape, dtype=torch.uint8), *own, *edited]
+    )
+    label = torch.cat([torch.zeros(len(wearers)), torch.ones(len(others))])
     return pictures, label.to(torch.int8)
 
 
 def _bytes(x: Tensor) -> Tensor:
     return x.mul(255).round().to(torch.uint8).cpu()
-
-
-def _none() -> Tensor:
-    return torch.zeros(0, dtype=torch.uint8)
 
 
 def _rows(pictures: Tensor, subject: Subject) -> Rows:

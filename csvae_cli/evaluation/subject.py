@@ -90,7 +90,7 @@ class Subject:
         points: d_i each, the same for all rows, or one a row; none: plain reconstructions.
         """
         others = self.model.others(points)
-        for part in torch.arange(len(rows)).split(_CHUNK):
+        for part in torch.arange(len(rows)).split(_CHUNK) if len(rows) else ():
             at = {i: p if p.dim() == 1 else p[part.to(p.device)] for i, p in points.items()}
             moved = {i: p.to(self.compute.device) for i, p in at.items()}
             with self.compute.autocast():

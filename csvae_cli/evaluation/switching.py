@@ -42,6 +42,8 @@ def figures(subject: Subject, court: Court, progress: Progress) -> list[Figure]:
         progress("Switching", done, len(attributes))
         y, likely = subject.y_held[:, column], subject.likely(column)
         without, wearing = (((y == label) & likely).nonzero()[:, 0] for label in (0, 1))
+        if not len(without) or not len(wearing):
+            continue
         case = _Case(name, column, judged, court.accuracy[judged], without, wearing)
         found += _mean_styles(subject, court, case) + _all_styles(subject, court, case)
         if not subject.data.exclusive:

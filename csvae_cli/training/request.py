@@ -143,7 +143,9 @@ def _kept(request: Request, kind: KindName) -> tuple[str, ...]:
     assert request.dataset is not None
     if request.keep == (NO_KEEP,):
         return ()
-    return request.keep or (sources.entry(request.dataset).keep if kind == "flow-csvae" else ())
+    if request.keep or kind != "flow-csvae":
+        return request.keep
+    return sources.default_keep(request.dataset, request.data_dir)
 
 
 def _network(request: Request, facts: Facts, kind: KindName, initial: runs.Model | None) -> NetworkName:
