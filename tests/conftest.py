@@ -30,7 +30,7 @@ def write_celeba(root: Path, count: int = 72) -> Path:
         page = Image.new("RGB", (178, 218), (90, 110, 130))
         page.paste(face, (15, 40))
         page.save(pictures / name, quality=95)
-        present = (glasses, beard, beard, beard, not beard, number % 2 == 0)
+        present = (glasses, beard, number % 8 < 4, beard, not beard, number % 2 == 0)
         rows.append(f"{name} " + " ".join("1" if value else "-1" for value in present))
         partition.append(f"{name} {0 if number % 4 < 2 else number % 4 - 1}")
     header = f"{count}\n{' '.join(_COLUMNS)}\n"
