@@ -1,6 +1,6 @@
 """A finished run as the model that comes with csvae: float16, without what only training needs, and its card.
 
-    python benchmarks/ship.py RUN --faces PICTURE… --evaluation FILE… [--out DIR]
+    python benchmarks/ship.py RUN --faces PICTURE… --made-by COMMANDS --evaluation FILE… [--out DIR]
 
 faces: pictures (cut as CelebA's are) that sheets show where no input is named; only free ones may ship.
 evaluation: answers of `csvae evaluate --json` on the run, for the card.
@@ -28,6 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("--faces", type=Path, nargs="+", required=True)
+    parser.add_argument("--made-by", required=True, help="the commands, as a reader would type them")
     parser.add_argument("--evaluation", type=Path, nargs="*", default=[])
     parser.add_argument("--out", type=Path, default=runs.PACKAGED)
     options = parser.parse_args()
@@ -44,7 +45,7 @@ def main() -> None:
     statistics = replace(model.statistics, faces=to_pictures(faces), labels=labels)
     runs.write_statistics(target.statistics, statistics, model.config.model.attributes)
     data = replace(model.config.data, data_dir=None)
-    config = replace(model.config, data=data, command=model.config.command.partition(" --data-dir")[0])
+    config = replace(model.config, data=data, init_from=None, command=options.made_by)
     runs.write(target.config, to_json(config).encode())
     runs.write(target.path / "README.md", card(options.evaluation, config.command).encode())
     size = sum(path.stat().st_size for path in target.path.iterdir())

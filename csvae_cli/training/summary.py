@@ -22,7 +22,7 @@ def summary(ref: str | None, root: Path) -> dict[str, Any]:
         "keep": list(config.model.keep),
         "shape": list(config.model.shape),
         "latent_dim": config.model.latent_dim,
-        "epochs": len(lines),
+        "epochs": len(lines) if run.log.exists() else config.training.epochs,
         "of": config.training.epochs,
         "command": config.command,
         "versions": dict(config.versions),
