@@ -12,9 +12,9 @@ def contrast(present: Tensor, absent: Tensor, count: int) -> tuple[Tensor, Tenso
     present, absent: features N×D and M×D of pictures with and without the attribute. The directions are those
     in which the first vary most for the variance of the second (generalised eigenvectors, as in common
     spatial patterns, Koles et al. 1990, and contrastive PCA, Abid et al. 2018), within the widest 200
-    principal components of both together. A direction in which the first vary less than 1.6 times as much
-    as the second is no style (of facial hair it is mostly the light): it is 0 for all. All are 0 where either is
-    fewer than two pictures. The caller's random state is left as it was.
+    principal components of both together. A direction in which the first vary less than 1.6 times as much as
+    the second is no style (of facial hair it is mostly the light): it is 0 for all. All are 0 where either
+    is fewer than two pictures. The caller's random state is left as it was.
     """
     present, absent = present.float(), absent.float()
     if min(len(present), len(absent)) < 2:
