@@ -75,10 +75,10 @@ def test_an_unknown_attribute_to_keep(celeba: Path, capsys: pytest.CaptureFixtur
     )
 
 
-def test_no_model_yet(face: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    _refused(capsys, 2, ["transfer", str(face)], "csvae train")
-    _refused(capsys, 2, ["grid"], "csvae train")
-    _refused(capsys, 2, ["info"], "csvae train")
+def test_no_model_at_all(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "PACKAGED", Path("not-there"))
+    for command in (["transfer", "face.jpg"], ["grid"], ["info"]):
+        _refused(capsys, 2, command, "csvae train")
 
 
 def test_an_empty_folder_and_a_missing_file(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,67 @@
+"""The model that comes with csvae works where nothing was ever trained."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from csvae_cli import runs
+from csvae_cli.app import main
+
+PORTRAIT = Path(__file__).parent.parent / "docs" / "astronaut.jpg"
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+
+def _probability(picture: Path, attribute: str) -> float:
+    assert main(["encode", str(picture), "--align", "none", "--out", "p.npz", "--force"]) == 0
+    return float(np.load("p.npz")[f"p_{attribute}"][0])
+
+
+@pytest.mark.parametrize("attribute", ["glasses", "facial-hair"])
+def test_an_edit_is_seen_by_the_model_itself(attribute: str, capsys: pytest.CaptureFixture[str]) -> None:
+    common = ["transfer", str(PORTRAIT), "--align", "celeba", "--attr", attribute, "--decoded"]
+    assert main([*common, "--pc", "2", "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [Path(line["output"]).name for line in lines] == [
+        f"pc2{coefficient}.png" for coefficient in ("-2.00", "-1.00", "+0.00", "+1.00", "+2.00")
+    ]
+    assert {len(line["p"]) for line in lines} == {8}
+    assert main([*common, "--own"]) == 0
+    folder = Path(f"astronaut-{attribute}")
+    assert _probability(folder / "own.png", attribute) < 0.5
+    for line in lines:
+        assert _probability(Path(line["output"]), attribute) > 0.9
+
+
+def test_a_sheet_without_any_input(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["grid"]) == 0
+    sheet = Path(capsys.readouterr().out.strip())
+    with Image.open(sheet) as picture:
+        assert picture.width > 10 * 64
+
+
+def test_it_says_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["kind"] == "flow-csvae"
+    assert found["attributes"] == ["glasses", "facial-hair"]
+    assert found["keep"] == ["male", "young", "smiling"]
+    assert found["epochs"] == found["of"]
+
+
+def test_it_is_small_and_carries_its_card_and_no_person_of_the_data() -> None:
+    files = {path.name: path.stat().st_size for path in runs.PACKAGED.iterdir()}
+    assert set(files) == {"README.md", "config.json", "model.safetensors", "statistics.safetensors"}
+    assert sum(files.values()) <= 16_000_000
+    statistics = runs.read_statistics(
+        runs.PACKAGED / "statistics.safetensors", runs.read_config(runs.PACKAGED / "config.json")
+    )
+    assert len(statistics.faces) == 1  # the portrait in docs/
+    assert "research only" in (runs.PACKAGED / "README.md").read_text()
