@@ -37,6 +37,12 @@ def test_no_data_set(capsys: pytest.CaptureFixture[str]) -> None:
     _refused(capsys, 2, ["train"], "--dataset")
 
 
+def test_the_papers_preset_of_what_is_not_the_papers(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["train", "--dataset", "swiss-roll", "--kind", "flow-csvae"]
+    _refused(capsys, 2, [*command, "--preset", "paper"], "--kind csvae")
+    _refused(capsys, 2, [*command, "--epochs", "1"], "at least")
+
+
 def test_no_data_directory(capsys: pytest.CaptureFixture[str]) -> None:
     _refused(capsys, 2, ["train", "--dataset", "celeba-glasses"], "--data-dir")
 
