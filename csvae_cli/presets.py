@@ -132,12 +132,23 @@ def stages_of(kind: KindName, network: NetworkName, epochs: int) -> dict[str, in
     return {**reader, "autoencoder": autoencoding, "map": mapping}
 
 
+def longer(model: ModelConfig, training: TrainingConfig, epochs: int) -> TrainingConfig:
+    """The same training with another number of epochs in all; of a map alone the map's are another number."""
+    stages = dict(training.stages)
+    if "autoencoder" in stages:
+        stages = stages_of(model.kind, model.network, epochs)
+    elif stages:
+        stages["map"] += epochs - training.epochs
+    return replace(training, epochs=epochs, stages=stages)
+
+
 def map_alone(
     model: ModelConfig, training: TrainingConfig, start: ModelConfig, epochs: int | None
 ) -> tuple[ModelConfig, TrainingConfig]:
-    """The settings of a new map on the finished autoencoder of `start`, by default in 12 epochs.
+    """The settings of a new map on the finished autoencoder of `start`, in 15 epochs unless asked otherwise.
 
-    Raises RequestError where `start` has none that fits.
+    A quarter of them teaches the reader the new labels: its features tell their styles. Raises
+    RequestError where `start` has no autoencoder that fits, or the epochs are too few.
     """
     if start.kind != "flow-csvae" or (start.network, start.shape) != (model.network, model.shape):
         raise RequestError(
@@ -148,10 +159,15 @@ def map_alone(
     latent_dim = codes - sum(model.build_options()["w_dims"])
     if latent_dim < 1:
         raise RequestError(f"The code of --from has {codes} dimensions, too few; use a smaller --w-dim.")
-    count = epochs or 12
+    count = epochs or 15
+    reading = 0 if model.network == "points" else max(count // 4, 1)
+    if reading == count:
+        raise RequestError("--from needs at least 2 epochs, one for each stage, not 1.")
+    reader = {"reader": reading} if reading else {}
+    stages = {**reader, "map": count - reading}
     return (
         replace(model, latent_dim=latent_dim),
-        replace(training, epochs=count, stages={"map": count}, report_every=count),
+        replace(training, epochs=count, stages=stages, report_every=count),
     )
 
 

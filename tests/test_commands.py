@@ -275,7 +275,7 @@ def test_a_new_attribute_is_learnt_on_a_finished_autoencoder(celeba: Path, face:
         "--keep",
         "male",
         "--epochs",
-        "1",
+        "2",
         "--out",
         "second",
     ]
@@ -284,7 +284,11 @@ def test_a_new_attribute_is_learnt_on_a_finished_autoencoder(celeba: Path, face:
     for name in weights[0]:
         if name.startswith(("trunk.", "head.", "decoder.")):
             assert torch.equal(weights[0][name], weights[1][name]), name
-    assert not torch.equal(weights[0]["flow.linear"], weights[1]["flow.linear"])
+    for name in ("flow.linear", "reader.head.weight"):  # the map, and the reader of the new label
+        assert not torch.equal(weights[0][name], weights[1][name]), name
+    assert main(["train", "--resume", "second", "--epochs", "3"]) == 0
+    log = [json.loads(line) for line in Path("second/log.jsonl").read_text().splitlines()]
+    assert [line["stage"] for line in log] == ["reader", "map", "map"]
     assert main(["transfer", str(face), "--attr", "facial-hair", "--model", "second"]) == 0
     assert main(["encode", str(face), "--model", "second"]) == 0
     assert 0 < np.load("codes.npz")["p_facial-hair"][0] < 1

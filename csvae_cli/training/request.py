@@ -14,7 +14,7 @@ from csvae_cli.data import sources
 from csvae_cli.data.dataset import Dataset
 from csvae_cli.device import Compute, Precision, resolve
 from csvae_cli.errors import RequestError
-from csvae_cli.presets import Facts, map_alone, preset, stages_of
+from csvae_cli.presets import Facts, longer, map_alone, preset, stages_of
 from csvae_cli.training import checkpoint, session
 
 NO_KEEP = "none"
@@ -83,8 +83,7 @@ def resume(request: Request, run_path: Path | None) -> Trained:
     config = runs.read_config(run.config)
     compute = resolve(request.device, request.precision)
     if request.epochs is not None:
-        stages = config.training.stages and stages_of(config.model.kind, config.model.network, request.epochs)
-        config = replace(config, training=replace(config.training, epochs=request.epochs, stages=stages))
+        config = replace(config, training=longer(config.model, config.training, request.epochs))
     data_dir = request.data_dir or (Path(config.data.data_dir) if config.data.data_dir else None)
     data = sources.read(config.data.dataset, data_dir, config.model.keep)
     with runs.owned(run):
