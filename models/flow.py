@@ -123,11 +123,6 @@ def _solve(matrix: Tensor, u: Tensor) -> Tensor:
     return s
 
 
-def log_standard_normal(u: Tensor) -> Tensor:
-    """log N(u; 0, I) for each row of u, N."""
-    return -0.5 * (u.square() + torch.log(torch.tensor(2 * torch.pi))).sum(1)
-
-
 def split(u: Tensor, sizes: Sequence[int]) -> tuple[Tensor, tuple[Tensor, ...]]:
     """u as (z, (w_1 … w_k)): the last Σ sizes numbers are the w's."""
     rest = u.shape[1] - sum(sizes)

@@ -10,9 +10,17 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from models import networks
-from models.flow import Flow, log_standard_normal, split
+from models.flow import Flow, split
 from models.kind import MAP, Codes, Kind, Reduction, Rows, gaussian
-from models.priors import ClassGaussians, class_weights, kl_standard, known_cross_entropy, sample
+from models.priors import (
+    ClassGaussians,
+    class_weights,
+    kl_standard,
+    known_cross_entropy,
+    label_log_odds,
+    log_normal,
+    sample,
+)
 from models.styles import alike, contrast
 
 READER, AUTOENCODER = "reader", "autoencoder"
@@ -178,7 +186,7 @@ class FlowCSVAE(Kind):
             s = s + self.code_noise * _solve_rows(self.flow.whitening, epsilon)
         u, log_det = self.flow(s)
         z, w = split(u, self.w_dims)
-        log_p = log_standard_normal(z) + log_det
+        log_p = log_normal(z, 0.0, 1.0).sum(1) + log_det
         for i, (prior, w_i) in enumerate(zip(self.priors, w, strict=True)):
             log_p = log_p + prior.log_prob(w_i, y[:, i], self.log_odds[i])
         nll = -log_p.mean()
@@ -201,8 +209,7 @@ class FlowCSVAE(Kind):
         return torch.stack([p.log_odds(w_i) for p, w_i in zip(self.priors, w, strict=True)], dim=1)
 
     def expect(self, y: Tensor) -> None:
-        present, absent = (y == 1).sum(0), (y == 0).sum(0)
-        self.log_odds.copy_(torch.log((present + 0.5) / (absent + 0.5)))
+        self.log_odds.copy_(label_log_odds(y))
         self.weight.copy_(class_weights(y).clamp(max=4))
 
     def begin_map(self, rows: Rows, y: Tensor) -> None:

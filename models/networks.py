@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.priors import label_log_odds
+
 NetworkName = Literal["paper", "light", "large", "points"]
 
 
@@ -78,8 +80,7 @@ class Adversary(nn.Module):
 
     def expect(self, y: Tensor) -> None:
         """Take the log-odds of each label from all training labels, M×k in {1, 0, −1}."""
-        present, absent = (y == 1).sum(0), (y == 0).sum(0)
-        self.log_odds.copy_(torch.log((present + 0.5) / (absent + 0.5)))
+        self.log_odds.copy_(label_log_odds(y))
 
 
 class Classifier(nn.Module):
@@ -229,9 +230,7 @@ class _LightDecoder(nn.Module):
             nn.SiLU(),
         )
         last = nn.Conv2d(64, 16 * channels, 3, 1, 1)
-        with torch.no_grad():
-            # The 16 pixels of a block start equal: otherwise their differences stay as a dotted grid.
-            last.weight.copy_(last.weight[::16].repeat_interleave(16, dim=0))
+        _start_equal(last, 16)
         self.convolutions = nn.Sequential(
             _Doubling(192, 128),
             nn.SiLU(),
@@ -295,10 +294,8 @@ class _LargeDecoder(nn.Module):
         self.grid = (256, height // 16, width // 16)
         self.dense = nn.Linear(inputs, self.grid[0] * self.grid[1] * self.grid[2])
         halved, last = nn.Conv2d(128, 96, 3, 1, 1), nn.Conv2d(24, 4 * channels, 3, 1, 1)
-        for convolution in (halved, last):
-            with torch.no_grad():
-                # The 4 pixels of a block start equal: otherwise their differences stay as a dotted grid.
-                convolution.weight.copy_(convolution.weight[::4].repeat_interleave(4, dim=0))
+        _start_equal(halved, 4)
+        _start_equal(last, 4)
         self.convolutions = nn.Sequential(
             _Residual(256),
             nn.SiLU(),
@@ -319,6 +316,12 @@ class _LargeDecoder(nn.Module):
     def forward(self, code: Tensor) -> Tensor:
         x: Tensor = self.convolutions(_grid(self.dense(code), self.grid))
         return 0.5 * x + 0.5
+
+
+@torch.no_grad()
+def _start_equal(convolution: nn.Conv2d, pixels: int) -> None:
+    """The pixels of a block start equal: otherwise their differences stay as a dotted grid."""
+    convolution.weight.copy_(convolution.weight[::pixels].repeat_interleave(pixels, dim=0))
 
 
 def _grid(flat: Tensor, grid: tuple[int, int, int]) -> Tensor:

@@ -118,6 +118,15 @@ class ClassGaussians(nn.Module):
         return log_p[:, 0], log_p[:, 1]
 
 
+def label_log_odds(y: Tensor) -> Tensor:
+    """log p(y_i = 1) / p(y_i = 0) of each label, k, half a row being added to either class.
+
+    y: N×k in {1, 0, −1}.
+    """
+    present, absent = (y == 1).sum(0), (y == 0).sum(0)
+    return torch.log((present + 0.5) / (absent + 0.5))
+
+
 def class_weights(y: Tensor) -> Tensor:
     """2×k: what an absent and a present label count, so that both classes of each label weigh the same.
 

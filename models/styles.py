@@ -43,12 +43,18 @@ def alike(y: Tensor, attribute: int, kept: Tensor) -> tuple[Tensor, Tensor]:
 
     y: N×k; kept: the columns of labels that edits leave alone. The rows are the first that fit.
     """
-    combination = torch.zeros(len(y), dtype=torch.int64, device=y.device)
-    for column in kept.tolist():
-        combination = 2 * combination + (y[:, column] == 1)
+    combination = combinations(y[:, kept])
     present, absent = ((y[:, attribute] == label).nonzero()[:, 0] for label in (1, 0))
     chosen = [absent[:0]]
     for number in combination[present].unique().tolist():
         room = int((combination[present] == number).sum())
         chosen.append(absent[combination[absent] == number][:room])
     return present, torch.cat(chosen)
+
+
+def combinations(y: Tensor) -> Tensor:
+    """A number for each row of labels (N×k), the same where the same labels are present, N."""
+    numbers = torch.zeros(len(y), dtype=torch.int64, device=y.device)
+    for column in range(y.shape[1]):
+        numbers = 2 * numbers + (y[:, column] == 1)
+    return numbers

@@ -13,6 +13,7 @@ from csvae_cli.device import Compute
 from csvae_cli.errors import RequestError
 from csvae_cli.runs import Model
 from models.kind import Codes, Kind
+from models.styles import combinations
 
 TRAIN_PICTURES, HELD_PICTURES = 8000, 2000
 _CHUNK = 256
@@ -134,11 +135,7 @@ def make(model: Model, data: Dataset, split: SplitName, compute: Compute) -> Sub
 
 def _strata(y: Tensor, attributes: tuple[str, ...], edited: tuple[str, ...]) -> Tensor:
     """For each row (labels N×k of the data) the number of its stratum: all labels that are not edited."""
-    numbers = torch.zeros(len(y), dtype=torch.int64)
-    for column, name in enumerate(attributes):
-        if name not in edited:
-            numbers = 2 * numbers + (y[:, column].cpu() == 1)
-    return numbers
+    return combinations(y.cpu()[:, [column for column, name in enumerate(attributes) if name not in edited]])
 
 
 def take(codes: Codes, rows: Tensor) -> Codes:
