@@ -145,11 +145,15 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which data: the data set's name, the directory it was read from, and what exactly it was."""
+    """Which data: the data set's name, the directory it was read from, and what exactly it was.
+
+    labels: of how many training pictures the data set's own labels were used; None: of all.
+    """
 
     dataset: str
     data_dir: str | None
     fingerprint: str
+    labels: int | None = None
 
 
 @dataclass(frozen=True)

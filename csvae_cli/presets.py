@@ -42,6 +42,9 @@ _PRINTED = {
 _DEFAULT_EXAMPLES = 128_000
 """How many pictures the default preset shows a model: minutes on two cores; but each at least 8 times."""
 
+_MAP_EXAMPLES = 120_000
+"""The same for a new map on a finished autoencoder."""
+
 _TERMS: Mapping[KindName, tuple[str, ...]] = {
     "flow-csvae": ("reading", "recon", "features", "kl_s", "nll", "label", "style"),
     "csvae": ("recon", "kl_z", "kl_w", "neg_entropy", "adversary"),
@@ -143,9 +146,9 @@ def longer(model: ModelConfig, training: TrainingConfig, epochs: int) -> Trainin
 
 
 def map_alone(
-    model: ModelConfig, training: TrainingConfig, start: ModelConfig, epochs: int | None
+    model: ModelConfig, training: TrainingConfig, start: ModelConfig, facts: Facts, epochs: int | None
 ) -> tuple[ModelConfig, TrainingConfig]:
-    """The settings of a new map on the finished autoencoder of `start`, in 15 epochs unless asked otherwise.
+    """The settings of a new map on the finished autoencoder of `start`: minutes, unless asked otherwise.
 
     A quarter of them teaches the reader the new labels: its features tell their styles. Raises
     RequestError where `start` has no autoencoder that fits, or the epochs are too few.
@@ -159,7 +162,7 @@ def map_alone(
     latent_dim = codes - sum(model.build_options()["w_dims"])
     if latent_dim < 1:
         raise RequestError(f"The code of --from has {codes} dimensions, too few; use a smaller --w-dim.")
-    count = epochs or 15
+    count = epochs or min(max(_MAP_EXAMPLES // facts.examples, 4), 15)
     reading = 0 if model.network == "points" else max(count // 4, 1)
     if reading == count:
         raise RequestError("--from needs at least 2 epochs, one for each stage, not 1.")

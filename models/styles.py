@@ -1,7 +1,7 @@
 """What the styles of an attribute are: how those who have it differ from one another, and others do not."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 _COMPONENTS, _RIDGE, _LEAST = 200, 0.3, 1.6
 
@@ -35,6 +35,7 @@ def contrast(present: Tensor, absent: Tensor, count: int) -> tuple[Tensor, Tenso
     matrix = (basis @ chosen) / spread[:, None]
     styles = (present - centre) @ matrix
     matrix = matrix / (styles.std(0) + 1e-8) * (ratios[-count:].flip(0) >= _LEAST)
+    matrix = nn.functional.pad(matrix, (0, count - matrix.shape[1]))  # so few pictures have fewer directions
     return matrix, -(present @ matrix).mean(0)
 
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from csvae_cli.data.celeba import CelebA, crop_box
+from csvae_cli.data.dataset import with_labels
 from csvae_cli.errors import RequestError, WorkError
 
 COLUMNS = ("5_o_Clock_Shadow", "Eyeglasses", "Goatee", "Male", "Mustache", "No_Beard", "Wearing_Hat")
@@ -209,6 +210,51 @@ def test_labels_by_hand(data):
     assert labels["000004.jpg"] == [1, 1]  # a goatee
     assert labels["000008.jpg"] == [1, 0]
     assert sum(hair for hair, _ in labels.values()) == 10
+
+
+def test_everyone_of_a_further_attribute(data):
+    hats = CelebA(data, attributes=("wearing-hat",), everyone=True)
+    assert hats.counts()["train"] == (24, {"wearing-hat": 2})
+    train = hats.read(("glasses",), lambda *_: None).splits["train"]
+    worn = [name for name, row in zip(train.names, train.labels, strict=True) if row[0]]
+    assert worn == ["000004.jpg", "000016.jpg"]
+    assert train.labels[:4, 1].all()
+
+
+def test_a_further_attribute_with_as_many_without(data):
+    assert source(data, "wearing-hat").counts()["train"] == (4, {"wearing-hat": 2})
+
+
+def test_everyone_is_prepared_once_whatever_is_asked(data, monkeypatch, tmp_path):
+    monkeypatch.setenv("CSVAE_CACHE", str(tmp_path))
+    for attributes in (("glasses", "facial-hair"), ("wearing-hat",)):
+        CelebA(data, attributes=attributes, everyone=True).read((), lambda *_: None)
+    assert len(list(tmp_path.glob("**/*.npy"))) == 1
+
+
+@pytest.mark.parametrize("count", [24, 23, 16])
+def test_few_labels_leave_the_others_unknown(data, count):
+    whole = read(data, "facial-hair", "glasses", keep=("male",))
+    few = with_labels(whole, count, 2)
+    before, after = whole.splits["train"].labels, few.splits["train"].labels
+    known = (after[:, :2] >= 0).all(1)
+    assert known.sum() == min(count, len(before))
+    assert (after[known] == before[known]).all()
+    assert (after[~known, :2] == -1).all()
+    assert (after[:, 2] == before[:, 2]).all()  # kept labels stay
+    assert few.splits["valid"] is whole.splits["valid"]
+    assert few.fingerprint != whole.fingerprint
+
+
+def test_more_labels_hold_the_fewer(data):
+    whole = read(data, "facial-hair")
+    known = [with_labels(whole, count, 1).splits["train"].labels[:, 0] >= 0 for count in (8, 12)]
+    assert (known[0] <= known[1]).all()
+
+
+def test_labels_too_few_to_learn_from_are_refused(data):
+    with pytest.raises(RequestError, match="Among 2 labels none or all are wearing-hat"):
+        with_labels(read(data, "glasses", "wearing-hat"), 2, 2)
 
 
 def test_the_choice_is_always_the_same_and_depends_on_nothing_else(data, tmp_path):

@@ -279,7 +279,8 @@ def test_a_new_attribute_is_learnt_on_a_finished_autoencoder(celeba: Path, face:
         "--out",
         "second",
     ]
-    assert main([*second, "--from", "first"]) == 0
+    assert main([*second, "--from", "first", "--labels", "10"]) == 0
+    assert json.loads(Path("second/config.json").read_text())["data"]["labels"] == 10
     weights = [runs.read_tensors(Path(run) / "model.safetensors") for run in ("first", "second")]
     for name in weights[0]:
         if name.startswith(("trunk.", "head.", "decoder.")):

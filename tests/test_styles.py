@@ -24,6 +24,16 @@ def test_contrast_finds_the_directions_in_which_only_wearers_differ():
     assert (correlation[:, 2:4].square().sum(1) > 0.9).all()
 
 
+def test_few_pictures_have_fewer_styles():
+    noise = torch.Generator().manual_seed(0)
+    present = 9 * torch.randn(3, 20, generator=noise)
+    matrix, offset = contrast(present, torch.randn(2, 20, generator=noise), 8)
+    styles = present @ matrix + offset
+    assert styles.shape == (3, 8)
+    assert styles[:, 0].std() > 0.9
+    assert (styles[:, 5:] == 0).all()
+
+
 def test_contrast_leaves_the_random_state_as_it_was():
     x = torch.randn(50, 6)
     torch.manual_seed(5)

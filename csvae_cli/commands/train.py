@@ -51,6 +51,15 @@ def train(
             help="Give ATTR a W of its own, so that edits leave it alone; none: not even the default's.",
         ),
     ] = None,
+    labels: Annotated[
+        int | None,
+        typer.Option(
+            "--labels",
+            min=2,
+            metavar="N",
+            help="Use the data set's own labels of N training pictures only; the others' count as unknown.",
+        ),
+    ] = None,
     w_dim: Annotated[int | None, typer.Option("--w-dim", min=1, help="Dimensions of each W.")] = None,
     epochs: Annotated[
         int | None,
@@ -93,6 +102,7 @@ def train(
         preset=preset,
         network=network.value if network else None,
         keep=tuple(keep or ()),
+        labels=labels,
         w_dim=w_dim,
         epochs=epochs,
         batch_size=batch_size,

@@ -29,7 +29,7 @@ _FORM = Form((".jpg",))
 
 _PARTS: Mapping[str, "SplitName"] = {"0": "train", "1": "valid", "2": "test"}
 
-# What the paper's subsets are made by: rows without the attribute for each row with it.
+# What the paper's subsets are made by: rows without the attribute for each row with it (else one).
 _WITHOUT = {"glasses": 2, "facial-hair": 1}
 _NEEDED = ("Eyeglasses", "No_Beard", "Mustache", "Goatee")
 
@@ -48,9 +48,10 @@ def crop_box(width: int, height: int) -> tuple[float, float, float, float]:
 class CelebA:
     """A `Source` of the pictures with the attributes, and of others without, size×size×3.
 
-    attributes: "glasses", "facial-hair" or both. For each, every picture with it and, drawn at random but
-    always alike, twice (glasses) or once (facial hair) as many without; in every official split by itself.
-    Rows are in the order of the file names. everyone: all pictures instead.
+    attributes: "glasses", "facial-hair" or published ones, spelled like "wearing-hat". For each, every
+    picture with it and, drawn at random but always alike, twice (glasses) or once (all others) as many
+    without; in every official split by itself. Rows are in the order of the file names. everyone: all
+    pictures instead.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class CelebA:
         self.attributes = attributes
         self.everyone = everyone
         self.size = size
+        # Everyone is everyone, whatever is asked about them: one set of prepared pictures for all.
         self.name = "celeba" if everyone else f"celeba-{'-'.join(attributes)}"
 
     def locate(self) -> None:
@@ -173,7 +175,7 @@ class CelebA:
             # In an order that looks random and depends on nothing but these words.
             absent.sort(key=lambda name: sha256(f"{attribute} {split} {name}".encode()).digest())
             chosen |= present
-            chosen.update(absent[: _WITHOUT[attribute] * len(present)])
+            chosen.update(absent[: _WITHOUT.get(attribute, 1) * len(present)])
         return tuple(sorted(chosen))
 
     def _positives(self, names: Iterable[str], attribute: str) -> int:

@@ -1,12 +1,14 @@
 """What every source gives: pictures (or points), labels and names, in three splits."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from csvae_cli.errors import RequestError
 from csvae_cli.output import Progress
 
 SplitName = Literal["train", "valid", "test"]
@@ -58,6 +60,24 @@ class Dataset:
     def model_shape(self) -> tuple[int, ...]:
         """Of one example as models take it: (C, H, W) of a picture, (D,) of a point."""
         return self.shape if len(self.shape) == 1 else (self.shape[2], *self.shape[:2])
+
+
+def with_labels(data: Dataset, count: int, columns: int) -> Dataset:
+    """The same data, the first `columns` labels known for `count` training pictures only.
+
+    Which ones looks random and is always the same; a larger count has all of a smaller one's. Raises
+    RequestError where a label is left without a picture that has it, or without one that has it not.
+    """
+    train = data.splits["train"]
+    order = np.random.default_rng(0).permutation(len(train))
+    labels = train.labels.copy()
+    labels[order[count:], :columns] = UNKNOWN
+    for name, column in zip(data.attributes[:columns], labels.T, strict=False):
+        if not {0, 1} <= set(column.tolist()):
+            raise RequestError(f"Among {count} labels none or all are {name}; give more with --labels.")
+    splits = {**data.splits, "train": replace(train, labels=labels)}
+    fingerprint = sha256(f"{data.fingerprint} {count} {columns}".encode()).hexdigest()
+    return replace(data, splits=splits, fingerprint=fingerprint)
 
 
 class Source(Protocol):

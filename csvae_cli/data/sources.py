@@ -37,6 +37,12 @@ _CELEBA = "CelebA: img_align_celeba/ or its .zip, and the official text files"
 
 _KEPT = ("male", "young", "smiling")
 
+
+def _everyone(description: str, *attributes: str) -> Entry:
+    options = {"attributes": attributes, "everyone": True}
+    return Entry("csvae_cli.data.celeba:CelebA", description, attributes, _CELEBA, options, _KEPT)
+
+
 SOURCES: dict[str, Entry] = {
     "toy-faces": Entry(
         "csvae_cli.data.toy_faces:ToyFaces",
@@ -67,14 +73,10 @@ SOURCES: dict[str, Entry] = {
         {"attributes": ("glasses", "facial-hair")},
         _KEPT,
     ),
-    "celeba": Entry(
-        "csvae_cli.data.celeba:CelebA",
-        "CelebA, everyone, with both labels",
-        ("glasses", "facial-hair"),
-        _CELEBA,
-        {"attributes": ("glasses", "facial-hair"), "everyone": True},
-        _KEPT,
-    ),
+    "celeba": _everyone("CelebA, everyone, with both labels", "glasses", "facial-hair"),
+    "celeba-wearing-hat": _everyone("CelebA, everyone, with and without hats", "wearing-hat"),
+    "celeba-smiling": _everyone("CelebA, everyone, smiling or not", "smiling"),
+    "celeba-bangs": _everyone("CelebA, everyone, with and without bangs", "bangs"),
     "fer2013": Entry(
         "csvae_cli.data.fer2013:Fer2013",
         "FER2013, faces from the web with seven expressions, grey 48×48",
@@ -124,12 +126,17 @@ def default_keep(name: str, data_dir: Path | None) -> tuple[str, ...]:
     return tuple(label for label in entry(name).keep if label in further)
 
 
-def read(name: str, data_dir: Path | None, keep: tuple[str, ...]) -> "Dataset":
-    """The data set, with a progress bar where it takes long. Raises RequestError and WorkError."""
+def read(name: str, data_dir: Path | None, keep: tuple[str, ...], labels: int | None = None) -> "Dataset":
+    """The data set, with a progress bar where it takes long. Raises RequestError and WorkError.
+
+    labels: of how many training pictures the data set's own labels are used; None: of all.
+    """
     from csvae_cli import output
+    from csvae_cli.data.dataset import with_labels
 
     with output.progress() as progress:
-        return open_source(name, data_dir).read(keep, progress)
+        data = open_source(name, data_dir).read(keep, progress)
+    return data if labels is None else with_labels(data, labels, len(entry(name).attributes))
 
 
 def open_source(name: str, data_dir: Path | None) -> "Source":

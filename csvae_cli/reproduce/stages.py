@@ -167,6 +167,7 @@ def _train(plan: Plan, stage: Stage) -> None:
         preset=None if going_on else plan.preset,
         network=None,
         keep=(),
+        labels=None,
         w_dim=None,
         epochs=None if going_on else _epochs(plan, stage),
         batch_size=None,

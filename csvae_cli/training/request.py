@@ -30,6 +30,7 @@ class Request:
     preset: str | None
     network: str | None
     keep: tuple[str, ...]
+    labels: int | None
     w_dim: int | None
     epochs: int | None
     batch_size: int | None
@@ -85,7 +86,7 @@ def resume(request: Request, run_path: Path | None) -> Trained:
     if request.epochs is not None:
         config = replace(config, training=longer(config.model, config.training, request.epochs))
     data_dir = request.data_dir or (Path(config.data.data_dir) if config.data.data_dir else None)
-    data = sources.read(config.data.dataset, data_dir, config.model.keep)
+    data = sources.read(config.data.dataset, data_dir, config.model.keep, config.data.labels)
     with runs.owned(run):
         state, progress = session.resume(run, config, data, compute)
         if state.epoch >= config.training.epochs:
@@ -104,7 +105,7 @@ def _prepare(request: Request) -> tuple[RunConfig, Dataset, Compute, runs.Model 
     initial = runs.load(request.init_from, request.runs) if request.init_from else None
     kind = cast(KindName, request.kind or (initial.config.model.kind if initial else "csvae"))
     keep = _kept(request, kind)
-    data = sources.read(request.dataset, request.data_dir, keep)
+    data = sources.read(request.dataset, request.data_dir, keep, request.labels)
     facts = Facts(len(data.splits["train"]), data.model_shape, data.attributes, keep)
     network = _network(request, facts, kind, initial)
     model, training = chosen_preset(kind, network, facts)
@@ -117,7 +118,7 @@ def _prepare(request: Request) -> tuple[RunConfig, Dataset, Compute, runs.Model 
         if getattr(request, name) is not None
     }
     if initial is not None and kind == "flow-csvae":
-        model, training = map_alone(model, training, initial.config.model, request.epochs)
+        model, training = map_alone(model, training, initial.config.model, facts, request.epochs)
     elif request.epochs is not None:
         given["stages"] = stages_of(kind, network, request.epochs)
     training = replace(training, **given)
@@ -128,6 +129,7 @@ def _prepare(request: Request) -> tuple[RunConfig, Dataset, Compute, runs.Model 
             request.dataset,
             str(request.data_dir.resolve()) if request.data_dir else None,
             data.fingerprint,
+            request.labels,
         ),
         preset=request.preset or "default",
         init_from=request.init_from,
@@ -168,6 +170,7 @@ def _refuse_with_resume(request: Request) -> None:
         "preset",
         "network",
         "keep",
+        "labels",
         "w_dim",
         "batch_size",
         "seed",
