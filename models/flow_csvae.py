@@ -42,6 +42,7 @@ class FlowCSVAE(Kind):
     for_training = ("reader.", "style_heads.", "contrast_", "weight")
     log_odds: Tensor
     weight: Tensor
+    weight_known: Tensor
 
     def __init__(
         self,
@@ -90,6 +91,7 @@ class FlowCSVAE(Kind):
         )
         self.register_buffer("log_odds", torch.zeros(labels))
         self.register_buffer("weight", torch.ones(2, labels))
+        self.register_buffer("weight_known", torch.ones(labels))
 
     def groups(self) -> Mapping[str, list[nn.Parameter]]:
         parts = {
@@ -137,7 +139,7 @@ class FlowCSVAE(Kind):
         """
         terms: dict[str, Tensor] = {}
         if self.reader is not None and self.stage in (None, READER):
-            terms["reading"] = known_cross_entropy(self.reader.logits(x).float(), y, self._per_label(y))
+            terms["reading"] = known_cross_entropy(self.reader.logits(x).float(), y, self._per_known(y))
         if self.stage == READER:
             return terms
         mu, log_var = self.code(x)
@@ -192,7 +194,7 @@ class FlowCSVAE(Kind):
         nll = -log_p.mean()
         terms = {
             "nll": nll if self.reduction == "sum" else nll / self.code_dim,
-            "label": known_cross_entropy(self.label_logits(w), y, self._per_label(y)),
+            "label": known_cross_entropy(self.label_logits(w), y, self._per_known(y)),
         }
         if self.styled:
             true = torch.split(styles, [self.w_dims[i] for i in self.styled], dim=1)
@@ -211,6 +213,7 @@ class FlowCSVAE(Kind):
     def expect(self, y: Tensor) -> None:
         self.log_odds.copy_(label_log_odds(y))
         self.weight.copy_(class_weights(y).clamp(max=4))
+        self.weight_known.copy_(len(y) / (y >= 0).sum(0).clamp(min=1))
 
     def begin_map(self, rows: Rows, y: Tensor) -> None:
         """Whiten by the codes of all rows, and find what the styles of each styled label are."""
@@ -247,6 +250,10 @@ class FlowCSVAE(Kind):
 
     def _per_label(self, y: Tensor) -> Tensor:
         return torch.where(y == 1, self.weight[1], self.weight[0])
+
+    def _per_known(self, y: Tensor) -> Tensor:
+        """The same, and a label of which few are known is heard as well as the others."""
+        return self._per_label(y) * self.weight_known
 
     def _per_row(self, y: Tensor) -> Tensor:
         """What each row counts: the mean of what its labels do, scaled to a mean of 1, N."""

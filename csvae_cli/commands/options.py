@@ -19,6 +19,12 @@ class Align(StrEnum):
     celeba = "celeba"
 
 
+class Network(StrEnum):
+    light = "light"
+    large = "large"
+    paper = "paper"
+
+
 ModelRef = Annotated[
     str | None,
     typer.Option(

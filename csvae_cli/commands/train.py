@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from csvae_cli.commands.options import RUNS, DataDir, Device, Json, Precision, PrecisionOption, Runs
+from csvae_cli.commands.options import RUNS, DataDir, Device, Json, Network, Precision, PrecisionOption, Runs
 
 if TYPE_CHECKING:
     from csvae_cli.training.request import Request
@@ -18,12 +18,6 @@ class Kind(StrEnum):
     condvae_info = "condvae-info"
     condvae = "condvae"
     vae = "vae"
-
-
-class Network(StrEnum):
-    light = "light"
-    large = "large"
-    paper = "paper"
 
 
 def train(

@@ -16,6 +16,7 @@ Found = Mapping[tuple[str, str], tuple[Figure, ...]]
 
 _COMPARED = (
     "leak_z",
+    "leak_z_strata",
     "leak_w",
     "leak_other_w",
     "adversary",
@@ -25,6 +26,12 @@ _COMPARED = (
     "added_worst",
     "removed",
     "kept",
+    "kept_of_seen",
+    "moved_adding",
+    "moved_removing",
+    "naturalness",
+    "recognised",
+    "recognised_ceiling",
     "variety",
     "change_outside",
     "distance_outside",
@@ -35,6 +42,9 @@ _COMPARED = (
     "psnr",
     "ssim",
 )
+
+_DETAILED = ("leak_other_w", "moved_adding", "moved_removing")
+"""Those that are of another label's w, or of another label, too."""
 
 
 def write(plan: Plan, stages: Sequence[Stage]) -> Path:
@@ -113,13 +123,13 @@ def _compared(found: Found, dataset: str) -> str:
     lines = []
     for name in _COMPARED:
         keys = dict.fromkeys(
-            (figure.attribute, figure.detail.split(",")[0] if name == "leak_other_w" else "")
+            (figure.attribute, figure.detail.split(",")[0] if name in _DETAILED else "")
             for kind in kinds
             for figure in found[dataset, kind]
             if figure.name == name
         )
         for attribute, source in keys:
-            label = " ".join(part for part in (name, attribute, f"(w of {source})" if source else "") if part)
+            label = " ".join(part for part in (name, attribute, f"({source})" if source else "") if part)
             values = [_one(found[dataset, kind], name, attribute, source) for kind in kinds]
             lines.append([label, *(_plain(value) for value in values)])
     return f"## {dataset}: {SOURCES[dataset].description}\n\n" + markdown(["measure", *kinds], lines)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from csvae_cli import output, presets, runs
-from csvae_cli.config import KindName
+from csvae_cli.config import KindName, NetworkName
 from csvae_cli.data import sources
 from csvae_cli.data.dataset import SplitName
 from csvae_cli.device import Compute, Precision, resolve
@@ -27,7 +27,8 @@ DATASETS = (
     "ckplus",
     "tfd",
 )
-KINDS: tuple[KindName, ...] = ("vae", "condvae", "condvae-info", "csvae")
+_OF_THE_PAPER: tuple[KindName, ...] = ("vae", "condvae", "condvae-info", "csvae")
+KINDS: tuple[KindName, ...] = (*_OF_THE_PAPER, "flow-csvae")
 
 _EXAMPLES = 40_000
 """How many training pictures each model is shown by default: all of it within two hours on two cores."""
@@ -37,7 +38,8 @@ _EXAMPLES = 40_000
 class Plan:
     """datasets: those whose data is there; left_out: the others, and why.
 
-    epochs: None for the short default; split: whose people judge.
+    epochs: None for the short default; network: of pictures' models, None for each kind's own; split: whose
+    people judge.
     """
 
     datasets: tuple[str, ...]
@@ -45,6 +47,7 @@ class Plan:
     out: Path
     data_dir: Path | None
     epochs: int | None
+    network: NetworkName | None
     preset: str
     seed: int
     split: SplitName
@@ -96,10 +99,10 @@ def chosen(name: str, data_dir: Path | None) -> tuple[tuple[str, ...], tuple[tup
 
 
 def stages(plan: Plan) -> list[Stage]:
-    """Every model of the plan, in order."""
+    """Every model of the plan, in order; the paper's preset is for the paper's kinds."""
     found = []
     for dataset in plan.datasets:
-        for kind in KINDS:
+        for kind in _OF_THE_PAPER if plan.preset == "paper" else KINDS:
             run = runs.Run(plan.out / dataset / kind)
             answer = run.path / "evaluation" / f"{dataset}-{plan.split}.json"
             found.append(Stage(dataset, kind, run, answer))
@@ -113,11 +116,17 @@ def check(plan: Plan, all_stages: Sequence[Stage]) -> None:
         if not stage.run.config.exists():
             continue
         begun = runs.read_config(stage.run.config)
-        asked = (plan.preset, plan.seed, plan.epochs or begun.training.epochs)
-        if asked != (begun.preset, begun.training.seed, begun.training.epochs):
+        asked = (
+            plan.preset,
+            plan.seed,
+            plan.epochs or begun.training.epochs,
+            _network(plan, stage) or begun.model.network,
+        )
+        if asked != (begun.preset, begun.training.seed, begun.training.epochs, begun.model.network):
             raise RequestError(
                 f"{stage.run.path} was begun with --preset {begun.preset} --seed {begun.training.seed} "
-                f"--epochs {begun.training.epochs}; go on with these, or choose another --out."
+                f"--epochs {begun.training.epochs} --network {begun.model.network}; go on with these, or "
+                "choose another --out."
             )
 
 
@@ -165,7 +174,7 @@ def _train(plan: Plan, stage: Stage) -> None:
         dataset=None if going_on else stage.dataset,
         kind=None if going_on else stage.kind,
         preset=None if going_on else plan.preset,
-        network=None,
+        network=None if going_on else _network(plan, stage),
         keep=(),
         labels=None,
         w_dim=None,
@@ -185,9 +194,17 @@ def _train(plan: Plan, stage: Stage) -> None:
         training.train(wanted, None)
 
 
+def _of_points(stage: Stage) -> bool:
+    return stage.dataset.startswith("swiss-roll")
+
+
+def _network(plan: Plan, stage: Stage) -> NetworkName | None:
+    return None if _of_points(stage) else plan.network
+
+
 def _epochs(plan: Plan, stage: Stage) -> int | None:
     """As asked; the preset's own where it is not the default one, and for points, which take a minute."""
-    if plan.epochs is not None or plan.preset != "default" or stage.dataset.startswith("swiss-roll"):
+    if plan.epochs is not None or plan.preset != "default" or _of_points(stage):
         return plan.epochs
     examples, _ = sources.open_source(stage.dataset, plan.data_dir).counts()["train"]
     return max(1, round(_EXAMPLES / examples))
