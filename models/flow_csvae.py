@@ -213,7 +213,7 @@ class FlowCSVAE(Kind):
     def expect(self, y: Tensor) -> None:
         self.log_odds.copy_(label_log_odds(y))
         self.weight.copy_(class_weights(y).clamp(max=4))
-        self.weight_known.copy_(len(y) / (y >= 0).sum(0).clamp(min=1))
+        self.weight_known.copy_((len(y) / (y >= 0).sum(0).clamp(min=1)).sqrt())
 
     def begin_map(self, rows: Rows, y: Tensor) -> None:
         """Whiten by the codes of all rows, and find what the styles of each styled label are."""
@@ -252,7 +252,7 @@ class FlowCSVAE(Kind):
         return torch.where(y == 1, self.weight[1], self.weight[0])
 
     def _per_known(self, y: Tensor) -> Tensor:
-        """The same, and a label of which few are known is heard as well as the others."""
+        """The same, and more where few are known; only by the root, or they would be learnt by heart."""
         return self._per_label(y) * self.weight_known
 
     def _per_row(self, y: Tensor) -> Tensor:
