@@ -22,7 +22,8 @@ class Entry:
 
     attributes: the data set's own labels, in order; needs: what the user must hold ("" for nothing).
     keep: labels that hang together with those in the data, and that flow-csvae therefore gives a W of their
-    own by default, for edits to leave alone.
+    own by default, for edits to leave alone. aligned: its pictures are cut in CelebA's frame, to which a
+    face in a photo is brought.
     """
 
     target: str
@@ -31,6 +32,7 @@ class Entry:
     needs: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     keep: tuple[str, ...] = ()
+    aligned: bool = False
 
 
 _CELEBA = "CelebA: img_align_celeba/ or its .zip, and the official text files"
@@ -50,6 +52,7 @@ SOURCES: dict[str, Entry] = {
         _CELEBA,
         {"attributes": ("glasses",)},
         _KEPT,
+        aligned=True,
     ),
     "celeba-facial-hair": Entry(
         "csvae_cli.data.celeba:CelebA",
@@ -58,6 +61,7 @@ SOURCES: dict[str, Entry] = {
         _CELEBA,
         {"attributes": ("facial-hair",)},
         _KEPT,
+        aligned=True,
     ),
     "celeba-glasses-facial-hair": Entry(
         "csvae_cli.data.celeba:CelebA",
@@ -66,6 +70,7 @@ SOURCES: dict[str, Entry] = {
         _CELEBA,
         {"attributes": ("glasses", "facial-hair")},
         _KEPT,
+        aligned=True,
     ),
     "celeba": Entry(
         "csvae_cli.data.celeba:CelebA",
@@ -74,6 +79,7 @@ SOURCES: dict[str, Entry] = {
         _CELEBA,
         {"attributes": ("glasses", "facial-hair"), "everyone": True},
         _KEPT,
+        aligned=True,
     ),
     "fer2013": Entry(
         "csvae_cli.data.fer2013:Fer2013",
