@@ -14,7 +14,7 @@ from PIL import Image
 from csvae_cli.data.toy_faces import portrait
 
 FOLDER = Path("demo")
-PORTRAIT = Path(__file__).parent.parent / "docs" / "astronaut.jpg"
+PORTRAIT = Path(__file__).parent.parent / "docs" / "portrait.jpg"
 CSVAE = str(Path(sys.executable).with_name("csvae"))
 
 
@@ -26,9 +26,8 @@ def main() -> None:
     Image.fromarray(portrait(2, glasses=False, facial_hair=False, size=512)).save(face)
     Image.fromarray(portrait(16, glasses=True, facial_hair=False, size=512)).save(friend)
 
-    portrait_of = ("--align", "celeba", "--out", str(FOLDER), "--force")
-    step("transfer", str(PORTRAIT), "--attr", "glasses", "--pc", "1", *portrait_of)
-    step("grid", str(PORTRAIT), "--align", "celeba", "--out", str(FOLDER / "portrait.png"), "--force")
+    step("transfer", str(PORTRAIT), "--attr", "glasses", "--pc", "1", "--out", str(FOLDER), "--force")
+    step("grid", str(PORTRAIT), "--out", str(FOLDER / "portrait.png"), "--force")
 
     step("train", "--dataset", "toy-faces", "--epochs", "3")
     # Decoded: after so short a training the model's own small pictures say more than a changed photo.
@@ -39,7 +38,7 @@ def main() -> None:
     step("grid", "--out", str(FOLDER / "people.png"), "--force")
     step("grid", str(face), "--attr", "glasses", "--out", str(FOLDER / "styles.png"), "--force")
     print(
-        f"\nLook at {FOLDER}/portrait.png and {FOLDER}/astronaut-glasses/ (csvae's own model), and at what "
+        f"\nLook at {FOLDER}/portrait.png and {FOLDER}/portrait-glasses/ (csvae's own model), and at what "
         f"was just learnt: {FOLDER}/people.png (people down, styles across), {FOLDER}/styles.png (the plane "
         f"of glasses), and the edited face in {FOLDER}/face-glasses/ and {FOLDER}/face-facial-hair/."
     )

@@ -2,7 +2,7 @@
 
     python benchmarks/ship.py RUN --faces PICTURE… --made-by COMMANDS --evaluation FILE… [--out DIR]
 
-faces: pictures (cut as CelebA's are) that sheets show where no input is named; only free ones may ship.
+faces: pictures of a face each that sheets show where no input is named; only free ones may ship.
 evaluation: answers of `csvae evaluate --json` on the run, for the card.
 """
 
@@ -17,7 +17,8 @@ import torch
 from csvae_cli import runs
 from csvae_cli.config import to_json
 from csvae_cli.data.batches import to_pictures
-from csvae_cli.editing.pictures import crop, open_photo
+from csvae_cli.data.framing import Framing
+from csvae_cli.editing.pictures import crops, open_photo
 from csvae_cli.evaluation.figures import MEANINGS
 
 LARGEST = 16_000_000
@@ -40,7 +41,8 @@ def main() -> None:
         if not name.startswith(model.kind.for_training)
     }
     runs.write_tensors(target.model, kept)
-    faces = torch.cat([crop(open_photo(path, "celeba"), model.config.model.shape) for path in options.faces])
+    framing = Framing(searched=True)
+    faces = torch.cat([crops(open_photo(path, framing), model.config.model.shape) for path in options.faces])
     labels = torch.zeros(len(faces), len(model.config.model.attributes), dtype=torch.int8)
     statistics = replace(model.statistics, faces=to_pictures(faces), labels=labels)
     runs.write_statistics(target.statistics, statistics, model.config.model.attributes)

@@ -98,6 +98,12 @@ def test_the_wheel_runs_where_a_foreign_models_package_lies(tmp_path: Path) -> N
         check=True,
         capture_output=True,
     )
+    assert {path.name for path in (site / "csvae_cli" / "pretrained" / "faces").iterdir()} == {
+        "LICENSE-yunet",
+        "README.md",
+        "aligner.safetensors",
+        "finder.safetensors",
+    }
     foreign = tmp_path / "work" / "models"
     foreign.mkdir(parents=True)
     (foreign / "__init__.py").write_text("raise RuntimeError('this is the foreign one')\n")

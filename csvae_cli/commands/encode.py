@@ -12,6 +12,8 @@ from csvae_cli.commands.options import (
     AlignOption,
     DataDir,
     Device,
+    Eyes,
+    FaceOption,
     Force,
     Inputs,
     Json,
@@ -41,6 +43,8 @@ def encode(
     ] = SplitOption.valid,
     data_dir: DataDir = None,
     align: AlignOption = Align.auto,
+    face: FaceOption = "largest",
+    eyes: Eyes = None,
     force: Force = False,
     model: ModelRef = None,
     runs: Runs = RUNS,
@@ -53,16 +57,23 @@ def encode(
     Example: csvae encode faces/ --out codes.npz
     """
     from csvae_cli import output
+    from csvae_cli.data.framing import summary
     from csvae_cli.device import resolve
     from csvae_cli.editing import encoding
+    from csvae_cli.editing.requests import framing_of
+    from csvae_cli.editing.transfer import Editor
     from csvae_cli.errors import WorkError
+    from csvae_cli.runs import load
 
     encoding.check(inputs, dataset, out, force=force)
     compute = resolve(device, precision.value)
     if dataset is not None:
         result = encoding.encode_dataset(model, runs, compute, dataset, split.value, data_dir, out)
     else:
-        result = encoding.encode_pictures(model, runs, compute, inputs, align.value, out)
+        loaded = load(model, runs)
+        editor = Editor(loaded, compute, framing_of(loaded, align.value, face, eyes))
+        result = encoding.encode_pictures(editor, inputs, out)
+        output.say(f"csvae: {summary(result.framed)}")
     for failure in result.failed:
         output.say(f"csvae: {failure.reason}")
         if as_json:

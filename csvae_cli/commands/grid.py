@@ -11,6 +11,8 @@ from csvae_cli.commands.options import (
     AlignOption,
     Attribute,
     Device,
+    Eyes,
+    FaceOption,
     Force,
     Inputs,
     Json,
@@ -31,6 +33,8 @@ def grid(
         float, typer.Option("--span", min=0.01, max=10, help="Standard deviations that the plane reaches.")
     ] = 2.0,
     align: AlignOption = Align.auto,
+    face: FaceOption = "largest",
+    eyes: Eyes = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="The PNG file. Default: ./grid-MODEL.png.")
     ] = None,
@@ -48,6 +52,7 @@ def grid(
     from csvae_cli import output
     from csvae_cli.device import resolve
     from csvae_cli.editing import sheet
+    from csvae_cli.editing.requests import framing_of
     from csvae_cli.editing.styles import parse_grid
     from csvae_cli.editing.transfer import Editor
     from csvae_cli.runs import load
@@ -55,7 +60,7 @@ def grid(
     rows, columns = parse_grid(size)
     loaded = load(model, runs)
     target = sheet.target(loaded, out, force=force)
-    editor = Editor(loaded, resolve(device, precision.value), align.value)
+    editor = Editor(loaded, resolve(device, precision.value), framing_of(loaded, align.value, face, eyes))
     sheet.write(editor, inputs, attr, (rows, columns), span, target)
     output.answer_json({"output": str(target), "model": loaded.name}) if as_json else output.answer(
         str(target)

@@ -54,8 +54,18 @@ AlignOption = Annotated[
     Align,
     typer.Option(
         "--align",
-        help="What the inputs are: CelebA-aligned pictures of any size (celeba), faces that fill the central "
-        "square (none), or whichever their shape says (auto).",
+        help="auto: find the face, unless the picture is aligned already; celeba: inputs are CelebA-aligned "
+        "pictures of any size; none: the face fills the central square.",
+    ),
+]
+FaceOption = Annotated[
+    str,
+    typer.Option("--face", metavar="largest|all|N", help="Which of the faces found; N counts from the left."),
+]
+Eyes = Annotated[
+    str | None,
+    typer.Option(
+        "--eyes", metavar="X1,Y1,X2,Y2", help="Where the eyes are, in pixels, the one on the left first."
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]

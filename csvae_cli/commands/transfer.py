@@ -11,6 +11,8 @@ from csvae_cli.commands.options import (
     AlignOption,
     Attribute,
     Device,
+    Eyes,
+    FaceOption,
     Force,
     Inputs,
     Json,
@@ -52,6 +54,8 @@ def transfer(
         bool, typer.Option("--decoded", help="Write what the decoder draws, square, as PNG.")
     ] = False,
     align: AlignOption = Align.auto,
+    face: FaceOption = "largest",
+    eyes: Eyes = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where INPUT-ATTR/ folders go.")] = Path(),
     force: Force = False,
     model: ModelRef = None,
@@ -65,8 +69,10 @@ def transfer(
     Example: csvae transfer face.jpg --attr glasses --pc 2
     """
     from csvae_cli import output
+    from csvae_cli.data.framing import summary
     from csvae_cli.device import resolve
     from csvae_cli.editing import requests
+    from csvae_cli.editing.requests import framing_of
     from csvae_cli.editing.styles import StyleRequest, parse_grid, parse_point
     from csvae_cli.editing.transfer import Editor, Failed, run_jobs
     from csvae_cli.errors import WorkError
@@ -85,8 +91,8 @@ def transfer(
     loaded = load(model, runs)
     attribute = requests.attribute_of(loaded, attr)
     jobs = requests.jobs(loaded, attribute, inputs, request, style_from, pairs, out)
-    editor = Editor(loaded, resolve(device, precision.value), align.value)
-    failed = 0
+    editor = Editor(loaded, resolve(device, precision.value), framing_of(loaded, align.value, face, eyes))
+    failed, framed = 0, {}
     for result in run_jobs(editor, attribute, jobs, decoded=decoded, force=force):
         if as_json:
             output.answer_json(result.as_json())
@@ -95,5 +101,9 @@ def transfer(
         if isinstance(result, Failed):
             failed += 1
             output.say(f"csvae: {result.reason}")
+        else:
+            framed[result.source] = result.framed
+    if framed:
+        output.say(f"csvae: {summary(list(framed.values()))}")
     if failed:
         raise WorkError(f"{failed} of {len(jobs)} inputs failed.")

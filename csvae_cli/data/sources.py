@@ -22,7 +22,8 @@ class Entry:
 
     attributes: the data set's own labels, in order; needs: what the user must hold ("" for nothing).
     keep: labels that hang together with those in the data, and that flow-csvae therefore gives a W of their
-    own by default, for edits to leave alone.
+    own by default, for edits to leave alone. aligned: its pictures are cut in CelebA's frame, to which a
+    face in a photo is brought.
     """
 
     target: str
@@ -31,6 +32,7 @@ class Entry:
     needs: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     keep: tuple[str, ...] = ()
+    aligned: bool = False
 
 
 _CELEBA = "CelebA: img_align_celeba/ or its .zip, and the official text files"
@@ -40,7 +42,9 @@ _KEPT = ("male", "young", "smiling")
 
 def _everyone(description: str, *attributes: str) -> Entry:
     options = {"attributes": attributes, "everyone": True}
-    return Entry("csvae_cli.data.celeba:CelebA", description, attributes, _CELEBA, options, _KEPT)
+    return Entry(
+        "csvae_cli.data.celeba:CelebA", description, attributes, _CELEBA, options, _KEPT, aligned=True
+    )
 
 
 SOURCES: dict[str, Entry] = {
@@ -56,6 +60,7 @@ SOURCES: dict[str, Entry] = {
         _CELEBA,
         {"attributes": ("glasses",)},
         _KEPT,
+        aligned=True,
     ),
     "celeba-facial-hair": Entry(
         "csvae_cli.data.celeba:CelebA",
@@ -64,6 +69,7 @@ SOURCES: dict[str, Entry] = {
         _CELEBA,
         {"attributes": ("facial-hair",)},
         _KEPT,
+        aligned=True,
     ),
     "celeba-glasses-facial-hair": Entry(
         "csvae_cli.data.celeba:CelebA",
@@ -72,6 +78,7 @@ SOURCES: dict[str, Entry] = {
         _CELEBA,
         {"attributes": ("glasses", "facial-hair")},
         _KEPT,
+        aligned=True,
     ),
     "celeba": _everyone("CelebA, everyone, with both labels", "glasses", "facial-hair"),
     "celeba-wearing-hat": _everyone("CelebA, everyone, with and without hats", "wearing-hat"),

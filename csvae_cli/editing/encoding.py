@@ -11,19 +11,21 @@ from csvae_cli.data import sources
 from csvae_cli.data.batches import Batches
 from csvae_cli.data.dataset import SplitName
 from csvae_cli.data.encoding import encode_split, join
+from csvae_cli.data.framing import Framed
 from csvae_cli.device import Compute
 from csvae_cli.editing import codes as tables
-from csvae_cli.editing.pictures import Align, find_inputs
+from csvae_cli.editing.pictures import find_inputs
 from csvae_cli.editing.transfer import Editor, Failed
 from csvae_cli.errors import RequestError, WorkError
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """How many rows were written, and what could not be read."""
+    """How many rows were written, where the model looked in each picture, and what could not be read."""
 
     rows: int
     failed: tuple[Failed, ...]
+    framed: tuple[Framed, ...] = ()
 
 
 def check(inputs: Sequence[Path], dataset: str | None, out: Path, *, force: bool) -> None:
@@ -35,23 +37,21 @@ def check(inputs: Sequence[Path], dataset: str | None, out: Path, *, force: bool
         raise RequestError(f"{out} exists; --force overwrites it.")
 
 
-def encode_pictures(
-    ref: str | None, root: Path, compute: Compute, inputs: Sequence[Path], align: Align, out: Path
-) -> Encoded:
-    """Rows in the order of the inputs. Raises WorkError where none can be read."""
-    model = runs.load(ref, root)
-    editor = Editor(model, compute, align)
+def encode_pictures(editor: Editor, inputs: Sequence[Path], out: Path) -> Encoded:
+    """Rows in the order of the inputs, one a face. Raises WorkError where none can be read."""
+    model = editor.model
     sources = find_inputs(inputs)
-    files, parts, failed = [], [], []
+    files, parts, failed, framed = [], [], [], []
     with output.progress() as progress:
         for number, source in enumerate(sources, start=1):
             try:
-                _, codes = editor.encode(source)
+                photo, codes = editor.encode(source)
             except WorkError as error:
                 failed.append(Failed(source, str(error)))
             else:
-                files.append(str(source))
+                files += [str(source)] * len(codes.z_mu)
                 parts.append(codes)
+                framed.append(photo.framed)
             progress("encoding", number, len(sources))
     if not parts:
         raise WorkError(
@@ -62,7 +62,7 @@ def encode_pictures(
     codes = join(parts)
     logits = model.kind.label_logits(codes.w_mu)
     tables.write(out, tables.arrays(files, labels, codes, attributes, logits))
-    return Encoded(len(files), tuple(failed))
+    return Encoded(len(files), tuple(failed), tuple(framed))
 
 
 def encode_dataset(

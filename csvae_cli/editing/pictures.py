@@ -1,34 +1,32 @@
 """Pictures in and out: found, opened, cut to the model's frame, written."""
 
 import io
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from csvae_cli.data.celeba import crop_box
+from csvae_cli.data.batches import from_pictures
+from csvae_cli.data.framing import Framed, Framing, frame
+from csvae_cli.data.places import Place, cut, spread
 from csvae_cli.errors import RequestError, WorkError
-
-Align = Literal["auto", "none", "celeba"]
-Box = tuple[float, float, float, float]
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 _MAX_PIXELS = 100_000_000
-_CELEBA_RATIO = 178 / 218
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A picture as the user sees it (upright, RGB), and the box (left, top, right, bottom) of its face."""
+    """A picture as the user sees it (upright, RGB), and where in it the model looks."""
 
     path: Path
     image: Image.Image
-    box: Box
+    framed: Framed
 
 
 def find_inputs(paths: Sequence[Path]) -> list[Path]:
@@ -47,8 +45,8 @@ def find_inputs(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def open_photo(path: Path, align: Align) -> Photo:
-    """Raises WorkError, naming the file, where it cannot be read as a picture."""
+def open_photo(path: Path, framing: Framing) -> Photo:
+    """Raises WorkError, naming the file, where it cannot be read as a picture, or shows no face."""
     try:
         with Image.open(path) as opened:
             if opened.width * opened.height > _MAX_PIXELS:
@@ -59,28 +57,30 @@ def open_photo(path: Path, align: Align) -> Photo:
         raise WorkError(f"{path} is not a picture that csvae can read.") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise WorkError(f"{path} cannot be read as a picture: {error}.") from error
-    return Photo(path, image, _frame(image.width, image.height, align))
+    return Photo(path, image, frame(image, str(path), framing))
 
 
-def crop(photo: Photo, shape: tuple[int, ...]) -> Tensor:
-    """The face as the model takes it: float 1×C×H×W in [0, 1]; shape: (C, H, W)."""
+def crops(photo: Photo, shape: tuple[int, ...]) -> Tensor:
+    """Its faces as the model takes them: float N×C×H×W in [0, 1]; shape: (C, H, W)."""
     channels, height, width = shape
-    face = photo.image.resize((width, height), Image.Resampling.BICUBIC, photo.box)
-    pixels = np.asarray(face if channels == 3 else face.convert("L"))
-    pixels = pixels.reshape(height, width, channels)
-    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float().div(255)
+    cuts = []
+    for place in photo.framed.places:
+        face = cut(photo.image, place, (width, height))
+        pixels = np.asarray(face if channels == 3 else face.convert("L")).reshape(height, width, channels)
+        cuts.append(torch.from_numpy(pixels.copy()))
+    return from_pictures(torch.stack(cuts))
 
 
-def paste(photo: Photo, change: Tensor) -> Image.Image:
-    """The photo with a change of its face added, faded at the edges: float C×H×W, in units of [0, 1]."""
-    left, top, right, bottom = (round(edge) for edge in photo.box)
-    height, width = bottom - top, right - left
+def paste(image: Image.Image, place: Place, change: Tensor) -> Image.Image:
+    """The picture with a change added to a square of it, faded at the edges: float C×H×W, white is 1."""
     change = change.expand(3, -1, -1) * _window(change.shape[1], change.shape[2])
-    grown = torch.nn.functional.interpolate(change[None], (height, width), mode="bicubic")[0]
-    pixels = np.asarray(photo.image).copy()
-    face = pixels[top:bottom, left:right].astype(np.float32)
-    added = face + 255 * grown.permute(1, 2, 0).numpy()
-    pixels[top:bottom, left:right] = added.round().clip(0, 255).astype(np.uint8)
+    xs, ys = zip(*((corner.real, corner.imag) for corner in place.corners()), strict=True)
+    left, top = max(math.floor(min(xs)), 0), max(math.floor(min(ys)), 0)
+    right, bottom = min(math.ceil(max(xs)), image.width), min(math.ceil(max(ys)), image.height)
+    pixels = np.asarray(image).copy()
+    part = pixels[top:bottom, left:right]
+    grown = spread(change, place, (left, top, right, bottom)).permute(1, 2, 0).numpy()
+    pixels[top:bottom, left:right] = (part + 255 * grown).round().clip(0, 255).astype(np.uint8)
     return Image.fromarray(pixels)
 
 
@@ -110,14 +110,6 @@ def unique_stems(paths: Iterable[Path]) -> list[str]:
         seen[path.stem] = seen.get(path.stem, 0) + 1
         names.append(path.stem if seen[path.stem] == 1 else f"{path.stem}-{seen[path.stem]}")
     return names
-
-
-def _frame(width: int, height: int, align: Align) -> Box:
-    if align == "celeba" or (align == "auto" and abs(width / height - _CELEBA_RATIO) < 0.01):
-        return crop_box(width, height)
-    side = min(width, height)
-    left, top = (width - side) / 2, (height - side) / 2
-    return (left, top, left + side, top + side)
 
 
 def _window(height: int, width: int) -> Tensor:

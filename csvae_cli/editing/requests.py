@@ -4,6 +4,8 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from csvae_cli.data.framing import Align, Framing, parse_eyes, parse_face
+from csvae_cli.data.sources import SOURCES
 from csvae_cli.editing.pictures import find_inputs, unique_stems
 from csvae_cli.editing.styles import StyleRequest, styles
 from csvae_cli.editing.transfer import Job
@@ -20,6 +22,13 @@ def attribute_of(model: Model, name: str | None) -> int:
             f"{model.name} knows {', '.join(model.config.model.edited)}; choose one with --attr."
         )
     return model.config.model.index(model.config.model.edited[0])
+
+
+def framing_of(model: Model, align: Align, face: str, eyes: str | None) -> Framing:
+    """Where the model is to look in its inputs. Raises RequestError where options exclude each other."""
+    dataset = model.config.data.dataset
+    searched = dataset in SOURCES and SOURCES[dataset].aligned
+    return Framing(searched, align, parse_face(face), parse_eyes(eyes) if eyes is not None else None)
 
 
 def check(inputs: Sequence[Path], request: StyleRequest, style_from: Path | None, pairs: Path | None) -> None:

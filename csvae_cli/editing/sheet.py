@@ -9,7 +9,7 @@ from torch import Tensor
 
 from csvae_cli import runs, sheets
 from csvae_cli.data.batches import from_pictures, to_pictures
-from csvae_cli.editing.pictures import crop, find_inputs, open_photo
+from csvae_cli.editing.pictures import crops, find_inputs, open_photo
 from csvae_cli.editing.requests import attribute_of
 from csvae_cli.editing.styles import plane
 from csvae_cli.editing.transfer import Editor
@@ -47,12 +47,13 @@ def write(
     sources = find_inputs(inputs)
     if sources:
         shape = model.config.model.shape
-        x = torch.cat([crop(open_photo(source, editor.align), shape) for source in sources])
+        faces = [crops(open_photo(source, editor.framing), shape) for source in sources]
+        x = torch.cat(faces)
+        labels = [source.stem for source, of_one in zip(sources, faces, strict=True) for _ in of_one]
     else:
-        x = from_pictures(model.statistics.faces)
+        x, labels = from_pictures(model.statistics.faces), []
     x = x.to(editor.compute.device)
-    labels = [source.stem for source in sources]
-    if len(sources) == 1:
+    if len(labels) == 1:
         pages = [_plane(editor, x, attribute, size, span) for attribute in attributes]
     else:
         pages = [_people(editor, x, attribute, labels) for attribute in attributes]
@@ -79,13 +80,13 @@ def _plane(editor: Editor, x: Tensor, attribute: int, size: tuple[int, int], spa
     rows = len(styles) // columns
     faces = [
         x[0].cpu(),
-        editor.decode(codes, {}),
-        editor.decode(codes, {attribute: editor.kind.anchors(attribute)[0]}),
+        editor.decode(codes, {})[0],
+        editor.decode(codes, {attribute: editor.kind.anchors(attribute)[0]})[0],
     ]
     blank = torch.ones_like(faces[0])
     left = (faces + [blank] * rows)[:rows]
     points = [{} if style.point is None else {attribute: style.point} for style in styles]
-    drawn = torch.stack([editor.decode(codes, point) for point in points]).unflatten(0, (rows, columns))
+    drawn = torch.cat([editor.decode(codes, point) for point in points]).unflatten(0, (rows, columns))
     cells = torch.stack([to_pictures(torch.stack([left[row], *drawn[row]])) for row in range(rows)])
     name = model.config.model.attributes[attribute]
     across = [_number(styles[column].point, 0) for column in range(columns)]

