@@ -1,6 +1,7 @@
 """A training is never lost: stopped, killed or resumed, it ends where it would have ended."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -91,6 +92,16 @@ def test_a_training_in_stages_is_killed_and_resumed(lines: int, tmp_path: Path) 
     assert [json.loads(line)["stage"] for line in log] == ["autoencoder"] * 9 + ["map"] * 2
     assert main(["train", str(out), "--resume"]) == 0
     _same(out, whole)
+
+
+def test_stopped_before_the_first_checkpoint_it_begins_where_it_began(tmp_path: Path, whole: Path) -> None:
+    first, out = tmp_path / "first", tmp_path / "run"
+    options = ["--epochs", "1", "--from", str(whole), "--seed", "3"]
+    assert main([*_train(first)[3:], *options]) == 0
+    out.mkdir()
+    shutil.copy(first / "config.json", out)
+    assert main(["train", "--resume", str(out)]) == 0
+    _same(out, first)
 
 
 def test_a_run_in_training_is_not_resumed_by_another(

@@ -44,6 +44,11 @@ def save(run: runs.Run, state: State, progress: Progress) -> None:
         shutil.rmtree(old)
 
 
+def begun(run: runs.Run) -> bool:
+    """Whether there is a complete checkpoint. Raises WorkError."""
+    return bool(_complete(run))
+
+
 def restore(run: runs.Run, state: State) -> Progress | None:
     """Bring `state` to the newest complete checkpoint; None where there is none. Raises WorkError."""
     found = _complete(run)

@@ -88,7 +88,10 @@ def resume(request: Request, run_path: Path | None) -> Trained:
     data_dir = request.data_dir or (Path(config.data.data_dir) if config.data.data_dir else None)
     data = sources.read(config.data.dataset, data_dir, config.model.keep, config.data.labels)
     with runs.owned(run):
-        state, progress = session.resume(run, config, data, compute)
+        # Stopped before the first checkpoint, it begins where it began.
+        starts_anew = config.init_from is not None and not checkpoint.begun(run)
+        initial = runs.load(config.init_from, request.runs) if starts_anew else None
+        state, progress = session.resume(run, config, data, compute, initial)
         if state.epoch >= config.training.epochs:
             output.say(f"{run.path} is finished ({state.epoch} epochs); --epochs N trains it further.")
         else:

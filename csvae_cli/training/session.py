@@ -45,15 +45,18 @@ def fresh(config: RunConfig, compute: Compute, initial: runs.Model | None) -> St
 
 
 def resume(
-    run: runs.Run, config: RunConfig, data: Dataset, compute: Compute
+    run: runs.Run, config: RunConfig, data: Dataset, compute: Compute, initial: runs.Model | None
 ) -> tuple[State, checkpoint.Progress]:
-    """The newest checkpoint's state, log.jsonl cut back to it. Raises RequestError where the data changed."""
+    """The newest checkpoint's state, log.jsonl cut back to it; without one, the beginning, from `initial`.
+
+    Raises RequestError where the data changed.
+    """
     if config.data.fingerprint != data.fingerprint:
         raise RequestError(
             f"The data of {config.data.dataset} is not what {run.path} was trained on; "
             "start a new training, or bring the data back."
         )
-    state = fresh(config, compute, None)
+    state = fresh(config, compute, initial)
     progress = checkpoint.restore(run, state) or checkpoint.Progress(0, None)
     if run.log.exists():
         lines = run.log.read_text().splitlines(keepends=True)[: progress.log_lines]
