@@ -3,8 +3,8 @@
     python benchmarks/mmd.py --dataset swiss-roll
     python benchmarks/mmd.py --dataset celeba-glasses --data-dir DIR [--epochs N] [--weights 100 1000 10000]
 
-Trains csvae as it is, and csvae with the squared MMD (Gretton et al. 2012) between z with a label and without it
-instead of M2 and N, on the same network, data and budget; then fresh probes read z, as `csvae evaluate`
+Trains csvae as it is, and csvae with the squared MMD (Gretton et al. 2012) between z with a label and without
+it instead of M2 and N, on the same network, data and budget; then fresh probes read z, as `csvae evaluate`
 does, with and without linear erasure. A line a model, in a table.
 """
 
