@@ -1,7 +1,6 @@
 """Pictures in and out: found, opened, cut to the model's frame, written."""
 
 import io
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from csvae_cli.data.batches import from_pictures
 from csvae_cli.data.framing import Framed, Framing, frame
-from csvae_cli.data.places import Place, cut, spread
+from csvae_cli.data.places import cut
 from csvae_cli.errors import RequestError, WorkError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
@@ -71,19 +70,6 @@ def crops(photo: Photo, shape: tuple[int, ...]) -> Tensor:
     return from_pictures(torch.stack(cuts))
 
 
-def paste(image: Image.Image, place: Place, change: Tensor) -> Image.Image:
-    """The picture with a change added to a square of it, faded at the edges: float C×H×W, white is 1."""
-    change = change.expand(3, -1, -1) * _window(change.shape[1], change.shape[2])
-    xs, ys = zip(*((corner.real, corner.imag) for corner in place.corners()), strict=True)
-    left, top = max(math.floor(min(xs)), 0), max(math.floor(min(ys)), 0)
-    right, bottom = min(math.ceil(max(xs)), image.width), min(math.ceil(max(ys)), image.height)
-    pixels = np.asarray(image).copy()
-    part = pixels[top:bottom, left:right]
-    grown = spread(change, place, (left, top, right, bottom)).permute(1, 2, 0).numpy()
-    pixels[top:bottom, left:right] = (part + 255 * grown).round().clip(0, 255).astype(np.uint8)
-    return Image.fromarray(pixels)
-
-
 def encode_picture(image: Image.Image, suffix: str) -> bytes:
     """The bytes of a file of that suffix; JPEG and WebP at quality 95."""
     buffer = io.BytesIO()
@@ -110,13 +96,3 @@ def unique_stems(paths: Iterable[Path]) -> list[str]:
         seen[path.stem] = seen.get(path.stem, 0) + 1
         names.append(path.stem if seen[path.stem] == 1 else f"{path.stem}-{seen[path.stem]}")
     return names
-
-
-def _window(height: int, width: int) -> Tensor:
-    """1 inside, falling to 0 over the outermost eighth, H×W."""
-    down, across = (
-        torch.linspace(0, size / (size // 8), size).clamp(max=1)
-        * torch.linspace(size / (size // 8), 0, size).clamp(max=1)
-        for size in (height, width)
-    )
-    return down[:, None] * across[None, :]

@@ -13,12 +13,12 @@ from csvae_cli import runs
 from csvae_cli.data.batches import to_pictures
 from csvae_cli.data.framing import Framed, Framing
 from csvae_cli.device import Compute
+from csvae_cli.editing import blending
 from csvae_cli.editing.pictures import (
     Photo,
     crops,
     encode_picture,
     open_photo,
-    paste,
     written_suffix,
 )
 from csvae_cli.editing.styles import Style
@@ -86,6 +86,7 @@ class Editor:
         self.compute = compute
         self.framing = framing
         self.kind = model.kind.to(compute.device)
+        self._regions: dict[int, Tensor] = {}
 
     @torch.no_grad()
     def encode(self, path: Path, framing: Framing | None = None) -> tuple[Photo, Codes]:
@@ -113,13 +114,23 @@ class Editor:
     ) -> Iterator[Image.Image]:
         """The photo in each style (None: its own), all of its faces changed."""
         own = self.decode(codes, {})
+        shows = blending.shown(self.model, codes, attribute)
+        absent = self.kind.anchors(attribute)[0].cpu()
         for point in points:
             image = photo.image
             if point is not None:
-                change = self.decode(codes, {attribute: point}) - own
-                for place, of_face in zip(photo.framed.places, change, strict=True):
-                    image = paste(image, place, of_face)
+                drawn = self.decode(codes, {attribute: point})
+                taken = torch.equal(point, absent)
+                changes = blending.changes(self.region(attribute), own, drawn, shows, taken=taken)
+                for place, change in zip(photo.framed.places, changes, strict=True):
+                    image = blending.apply(image, place, change)
             yield image
+
+    def region(self, attribute: int) -> Tensor:
+        """Where the attribute is in the model's frame (`blending.region`), found once."""
+        if attribute not in self._regions:
+            self._regions[attribute] = blending.region(self.model, attribute)
+        return self._regions[attribute]
 
     def squares(
         self, codes: Codes, attribute: int, points: Sequence[Tensor | None]

@@ -1,0 +1,148 @@
+"""The change of a face, and only the change, put into the photo (docs/photos.md has what was tried).
+
+To a photo is added what the decoder changes, x + (decode(z, p) − decode(z, w)), where the attribute is. The
+decoded face itself takes the photo's place where detail of the photo has to go, which the model never saw:
+what is behind a dark lens, or the frame of glasses that are taken off.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from scipy import ndimage
+from torch import Tensor
+
+from csvae_cli.data.places import Place, spread
+from csvae_cli.runs import Model
+from models.judge import blurred
+from models.kind import Codes
+
+_FACES = 64
+"""Of the prior, whose changes show where an attribute is."""
+
+_SEEN, _DARK = (0.06, 0.15), (0.15, 0.35)
+"""Changes (white is 1) that reach beyond the region where it is taken away, and that hide what was there."""
+
+
+@dataclass(frozen=True)
+class _Care:
+    """region: from which share of its strongest change on a place is the attribute's; vanishing: how much of
+    the attribute a picture shows (0 absent, 1 as the mean of those who have it) before its detail has to go.
+    """
+
+    region: tuple[float, float]
+    vanishing: tuple[float, float]
+
+
+_TAKEN, _PUT = _Care((0.1, 0.3), (0.05, 0.25)), _Care((0.2, 0.5), (0.3, 0.6))
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happens to a photo's face, in the model's frame: photo · (1 − faded) + added.
+
+    added: C×H×W, white is 1; faded: 1×H×W in [0, 1].
+    """
+
+    added: Tensor
+    faded: Tensor
+
+
+@torch.no_grad()
+def region(model: Model, attribute: int) -> Tensor:
+    """Where the attribute is: how much putting it on changes the mean of faces, 1×1×H×W, at most 1.
+
+    The faces are dreamt, drawn from the model's prior of z, so that what hangs on one person goes out in the
+    mean. Where labels are exclusive, as expressions are, it is everywhere.
+    """
+    config = model.config.model
+    height, width = config.shape[1:]
+    if config.exclusive:
+        return torch.ones(1, 1, height, width)
+    noise = torch.Generator().manual_seed(0)
+    z = torch.randn(_FACES, config.latent_dim, generator=noise)
+    w = []
+    for index in range(len(config.attributes)):
+        absent, present = (anchor.cpu() for anchor in model.kind.anchors(index))
+        w.append(torch.where(torch.rand(_FACES, 1, generator=noise) < 0.5, absent, present))
+    device = next(model.kind.parameters()).device
+    z, w = z.to(device), [one.to(device) for one in w]
+    none = tuple(torch.full_like(one, -math.inf) for one in w)
+    dreamt = Codes(z, torch.full_like(z, -math.inf), tuple(w), none)
+    with_it = model.kind.switch(dreamt, {attribute: model.statistics.subspaces[attribute].present_mean})
+    without = model.kind.switch(dreamt, {attribute: model.kind.anchors(attribute)[0]})
+    strength = _strength((with_it - without).mean(0, keepdim=True).float().cpu(), 1.5)
+    return strength / strength.max().clamp(min=1e-6)
+
+
+def shown(model: Model, codes: Codes, attribute: int) -> Tensor:
+    """How much of the attribute each face shows, N: 0 as the mean without it, 1 as the mean with it."""
+    subspace = model.statistics.subspaces[attribute]
+    axis = subspace.present_mean - subspace.absent_mean
+    w = codes.w_mu[attribute].float().cpu()
+    return (w - subspace.absent_mean) @ axis / axis.square().sum().clamp(min=1e-9)
+
+
+def changes(where: Tensor, own: Tensor, drawn: Tensor, shows: Tensor, *, taken: bool) -> list[Change]:
+    """One for each face. where: `region`; own, drawn: decoded as it is and as it shall be, N×C×H×W.
+
+    shows: `shown`; taken: whether the attribute is taken away.
+    """
+    care = _TAKEN if taken else _PUT
+    moved = drawn - own
+    edited = _main_parts(_step(where, *care.region))
+    if taken:  # what this one person wears may be larger than most
+        near = _step(blurred(edited, 3.0), 0.02, 0.3)
+        edited = torch.maximum(edited, near * _step(_strength(moved, 1.0), *_SEEN))
+    edited = edited * _window(*moved.shape[2:])
+    if moved.shape[1] == 1:  # grey: the photo keeps its colours
+        faded = torch.zeros_like(edited)
+    else:
+        vanishing = _step(shows, *care.vanishing)[:, None, None, None]
+        faded = edited * torch.maximum(vanishing, _step(_strength(moved, 1.0), *_DARK))
+    added = edited * moved * (1 - faded) + faded * drawn
+    return [Change(*one) for one in zip(added, faded, strict=True)]
+
+
+def apply(image: Image.Image, place: Place, change: Change) -> Image.Image:
+    """The picture with its face changed, in its own resolution, everything else as it was."""
+    xs, ys = zip(*((corner.real, corner.imag) for corner in place.corners()), strict=True)
+    left, top = max(math.floor(min(xs)), 0), max(math.floor(min(ys)), 0)
+    right, bottom = min(math.ceil(max(xs)), image.width), min(math.ceil(max(ys)), image.height)
+    values = torch.cat([change.added.expand(3, -1, -1), change.faded])
+    grown = spread(values, place, (left, top, right, bottom)).permute(1, 2, 0).numpy()
+    added, faded = grown[..., :3], grown[..., 3:].clip(0, 1)
+    pixels = np.asarray(image).copy()
+    part = pixels[top:bottom, left:right]
+    pixels[top:bottom, left:right] = (part * (1 - faded) + 255 * added).round().clip(0, 255).astype(np.uint8)
+    return Image.fromarray(pixels)
+
+
+def _strength(change: Tensor, sigma: float) -> Tensor:
+    """How strong a change is at each place, N×1×H×W, smoothed."""
+    return blurred(change.square().mean(1, keepdim=True).sqrt(), sigma)
+
+
+def _step(value: Tensor, low: float, high: float) -> Tensor:
+    """0 up to low, 1 from high on, smooth between."""
+    share = ((value - low) / (high - low)).clamp(0, 1)
+    return share * share * (3 - 2 * share)
+
+
+def _main_parts(core: Tensor) -> Tensor:
+    """Without the islands that are nowhere full."""
+    labels, count = ndimage.label((core[0, 0] > 0).numpy())
+    full = [part for part in range(1, count + 1) if core[0, 0].numpy()[labels == part].max() >= 0.99]
+    return core * torch.from_numpy(np.isin(labels, full))
+
+
+def _window(height: int, width: int) -> Tensor:
+    """1 inside, falling to 0 over the outermost eighth, H×W."""
+    down, across = (
+        torch.linspace(0, size / (size // 8), size).clamp(max=1)
+        * torch.linspace(size / (size // 8), 0, size).clamp(max=1)
+        for size in (height, width)
+    )
+    return down[:, None] * across[None, :]

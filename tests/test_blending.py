@@ -1,0 +1,93 @@
+"""Changes put into photos."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from csvae_cli import device, runs
+from csvae_cli.data.framing import Framing
+from csvae_cli.data.places import Place, upright
+from csvae_cli.editing import blending
+from csvae_cli.editing.blending import Change
+from csvae_cli.editing.transfer import Editor
+
+PORTRAIT = Path(__file__).parent.parent / "docs" / "portrait.jpg"
+PHOTO = Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 240, 3), dtype=np.uint8))
+TURNED = Place(complex(120, 100), complex(50, 30), 1j * complex(50, 30))
+
+
+@pytest.fixture(scope="module")
+def editor() -> Editor:
+    model = runs.load(str(runs.PACKAGED), Path())
+    return Editor(model, device.resolve("cpu", "fp32"), Framing(searched=True))
+
+
+def test_no_change_changes_nothing_and_a_change_only_its_square() -> None:
+    nothing = Change(torch.zeros(3, 64, 64), torch.zeros(1, 64, 64))
+    assert np.array_equal(np.asarray(blending.apply(PHOTO, TURNED, nothing)), np.asarray(PHOTO))
+    grey = Change(torch.full((3, 64, 64), 0.4), torch.ones(1, 64, 64))
+    got = np.asarray(blending.apply(PHOTO, TURNED, grey)).astype(int)
+    y, x = np.mgrid[0.5:200, 0.5:240]
+    inside = (x + 1j * y - TURNED.middle) / TURNED.right
+    reach = np.maximum(np.abs(inside.real), np.abs(inside.imag))
+    assert (got[reach < 0.95] == 102).all()  # 0.4 of 255
+    assert np.array_equal(got[reach > 1.05], np.asarray(PHOTO).astype(int)[reach > 1.05])
+
+
+def test_a_square_that_reaches_beyond_the_photo() -> None:
+    whole = Change(torch.full((3, 64, 64), 1.0), torch.ones(1, 64, 64))
+    got = np.asarray(blending.apply(PHOTO, upright((-40, -40, 60, 60)), whole))
+    assert (got[:55, :55] == 255).all()
+    assert np.array_equal(got[65:], np.asarray(PHOTO)[65:])
+
+
+def test_glasses_are_at_the_eyes_and_a_beard_is_around_the_mouth(editor: Editor) -> None:
+    for name, (top, bottom) in {"glasses": (25, 37), "facial-hair": (42, 58)}.items():
+        where = editor.region(editor.model.config.model.index(name))[0, 0]
+        assert float(where.max()) == pytest.approx(1)
+        down, across = (where > 0.3).nonzero().float().mean(0).tolist()
+        assert top < down < bottom
+        assert abs(across - 31.5) < 5  # faces are symmetric
+
+
+def test_glasses_leave_the_rest_of_the_portrait_untouched(editor: Editor) -> None:
+    photo, codes = editor.encode(PORTRAIT)
+    glasses = editor.model.config.model.index("glasses")
+    point = editor.model.statistics.subspaces[glasses].present_mean
+    (image,) = editor.photos(photo, codes, glasses, [point])
+    original = np.asarray(photo.image).astype(int)
+    moved = np.abs(np.asarray(image).astype(int) - original).max(-1) > 0
+    place = photo.framed.places[0]
+    y, x = np.mgrid[0.5:512, 0.5:512]
+    inside = (x + 1j * y - place.middle) / place.right
+    eyes = (np.abs(inside.real) < 0.85) & (inside.imag > -0.5) & (inside.imag < 0.5)
+    assert moved.mean() > 0.01
+    assert not moved[~eyes].any()
+
+
+def test_what_is_taken_away_goes_where_it_is_shown_and_only_there() -> None:
+    own, drawn = torch.full((2, 3, 64, 64), 0.5), torch.full((2, 3, 64, 64), 0.52)
+    where = torch.zeros(1, 1, 64, 64)
+    where[..., 20:40, 20:44] = 1
+    shows = torch.tensor([0.0, 1.0])
+    without, wearer = blending.changes(where, own, drawn, shows, taken=True)
+    assert not without.faded.any()
+    assert float(without.added.max()) == pytest.approx(0.02)
+    assert float(wearer.faded[0, 30, 30]) == 1
+    assert float(wearer.added[0, 30, 30]) == pytest.approx(0.52)
+    assert not wearer.faded[0, :8].any()
+    assert not wearer.faded[0, 56:].any()
+
+
+def test_a_grey_model_keeps_the_photos_colours() -> None:
+    own, drawn = torch.full((1, 1, 48, 48), 0.2), torch.full((1, 1, 48, 48), 0.9)
+    (change,) = blending.changes(torch.ones(1, 1, 48, 48), own, drawn, torch.ones(1), taken=True)
+    assert not change.faded.any()
+    colours = Image.new("RGB", (96, 96), (90, 40, 10))
+    red, green, blue = np.asarray(blending.apply(colours, upright((0, 0, 96, 96)), change))[48, 48].astype(
+        int
+    )
+    assert (red - green, green - blue) == (50, 30) or red == 255
