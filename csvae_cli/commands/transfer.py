@@ -53,6 +53,9 @@ def transfer(
     decoded: Annotated[
         bool, typer.Option("--decoded", help="Write what the decoder draws, square, as PNG.")
     ] = False,
+    strip: Annotated[
+        bool, typer.Option("--strip", help="Leave out EXIF (place, time, camera) and the colour profile.")
+    ] = False,
     align: AlignOption = Align.auto,
     face: FaceOption = "largest",
     eyes: Eyes = None,
@@ -93,7 +96,7 @@ def transfer(
     jobs = requests.jobs(loaded, attribute, inputs, request, style_from, pairs, out)
     editor = Editor(loaded, resolve(device, precision.value), framing_of(loaded, align.value, face, eyes))
     failed, framed = 0, {}
-    for result in run_jobs(editor, attribute, jobs, decoded=decoded, force=force):
+    for result in run_jobs(editor, attribute, jobs, decoded=decoded, force=force, strip=strip):
         if as_json:
             output.answer_json(result.as_json())
         elif not isinstance(result, Failed):

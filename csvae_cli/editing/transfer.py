@@ -14,14 +14,9 @@ from csvae_cli.data.batches import to_pictures
 from csvae_cli.data.framing import Framed, Framing
 from csvae_cli.device import Compute
 from csvae_cli.editing import blending
-from csvae_cli.editing.pictures import (
-    Photo,
-    crops,
-    encode_picture,
-    open_photo,
-    written_suffix,
-)
+from csvae_cli.editing.pictures import Kept, Photo, crops, open_photo
 from csvae_cli.editing.styles import Style
+from csvae_cli.editing.written import encode_picture, stripped, written_suffix
 from csvae_cli.errors import RequestError, UserError, WorkError
 from csvae_cli.runs import Model
 from csvae_cli.sheets import picture
@@ -142,11 +137,12 @@ class Editor:
 
 
 def run_jobs(
-    editor: Editor, attribute: int, jobs: list[Job], *, decoded: bool, force: bool
+    editor: Editor, attribute: int, jobs: list[Job], *, decoded: bool, force: bool, strip: bool = False
 ) -> Iterator[Edited | Failed]:
     """Every picture as it is written. One input that fails never stops the rest.
 
-    Decoded, every face of a picture becomes a picture; else each style is one, with all its faces changed.
+    Decoded, every face of a picture becomes a picture; else each style is one, with all its faces changed,
+    and with the original's EXIF and profile unless they are to be stripped.
     """
     name = editor.model.config.model.attributes[attribute]
     taken: dict[Path, Style] = {}
@@ -162,8 +158,7 @@ def run_jobs(
             faces = len(photo.framed.places)
             marks = [f"-face{face + 1}" for face in range(faces)] if decoded and faces > 1 else [""]
             targets = [[job.folder / f"{style.name}{mark}{suffix}" for mark in marks] for style in styles]
-            if not force:
-                _refuse_existing([target for row in targets for target in row])
+            _check_targets(job.source, [target for row in targets for target in row], force=force)
             points = [style.point for style in styles]
             drawn = (
                 editor.squares(codes, attribute, points)
@@ -172,7 +167,10 @@ def run_jobs(
             )
             for style, row, images in zip(styles, targets, drawn, strict=True):
                 for face, (target, image) in enumerate(zip(row, images, strict=True)):
-                    runs.write(target, encode_picture(image, suffix))
+                    kept = Kept() if decoded else photo.kept
+                    if strip:
+                        image, kept = stripped(image, kept)
+                    runs.write(target, encode_picture(image, suffix, kept))
                     point = codes.w_mu[attribute][face] if style.point is None else style.point
                     yield Edited(
                         job.source, target, name, point.tolist(), style.name, job.style_from, photo.framed
@@ -181,7 +179,11 @@ def run_jobs(
             yield Failed(job.source, str(error))
 
 
-def _refuse_existing(targets: list[Path]) -> None:
+def _check_targets(source: Path, targets: list[Path], *, force: bool) -> None:
+    """Raises WorkError where a file would be overwritten that must not be."""
     for target in targets:
         if target.exists():
-            raise WorkError(f"{target} exists; --force overwrites it.")
+            if target.samefile(source):
+                raise WorkError(f"{target} would be written over itself; choose another --out.")
+            if not force:
+                raise WorkError(f"{target} exists; --force overwrites it.")
