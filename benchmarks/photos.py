@@ -28,10 +28,10 @@ from csvae_cli.data.celeba import crop_box
 from csvae_cli.data.framing import Framed, Framing
 from csvae_cli.data.places import cut, spread, upright
 from csvae_cli.editing import blending
-from csvae_cli.editing.blending import Change
+from csvae_cli.editing.blending import Change, Part
+from csvae_cli.editing.editor import Editor
 from csvae_cli.editing.pictures import Photo, crops
 from csvae_cli.editing.styles import default_style
-from csvae_cli.editing.transfer import Editor
 from csvae_cli.evaluation.identity import recogniser
 from csvae_cli.evaluation.judging import judge_of
 
@@ -89,8 +89,8 @@ def ways(editor: Editor, attribute: str, photos: list[Photo], *, taken: bool) ->
     model = editor.model
     index = model.config.model.index(attribute)
     x = torch.cat([crops(photo, model.config.model.shape) for photo in photos])
-    codes = editor.kind.encode(x)
-    point = editor.kind.anchors(index)[0].cpu() if taken else default_style(model, index).point
+    codes = editor.model.kind.encode(x)
+    point = editor.model.kind.anchors(index)[0].cpu() if taken else default_style(model, index).point
     own, drawn = editor.decode(codes, {}), editor.decode(codes, {index: point})
     moved, where = drawn - own, editor.region(index)
     window = blending._window(*where.shape[2:])
@@ -115,8 +115,8 @@ def ways(editor: Editor, attribute: str, photos: list[Photo], *, taken: bool) ->
     results["ratio in the attribute's region"] = [
         multiplied(photo.image, one) for photo, one in zip(photos, by, strict=True)
     ]
-    shows = blending.shown(model, codes, index)
-    made = blending.changes(where, own, drawn, shows, taken=taken)
+    shows = blending.shown(model, index, codes.w_mu[index])
+    made = blending.changes([Part(where, shows, taken)], own, drawn)
     results["csvae's"] = [blending.apply(p.image, PLACE, c) for p, c in zip(photos, made, strict=True)]
     return results
 

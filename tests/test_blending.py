@@ -11,8 +11,8 @@ from csvae_cli import device, runs
 from csvae_cli.data.framing import Framing
 from csvae_cli.data.places import Place, upright
 from csvae_cli.editing import blending
-from csvae_cli.editing.blending import Change
-from csvae_cli.editing.transfer import Editor
+from csvae_cli.editing.blending import Change, Part
+from csvae_cli.editing.editor import Editor
 
 PORTRAIT = Path(__file__).parent.parent / "docs" / "portrait.jpg"
 PHOTO = Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 240, 3), dtype=np.uint8))
@@ -54,10 +54,10 @@ def test_glasses_are_at_the_eyes_and_a_beard_is_around_the_mouth(editor: Editor)
 
 
 def test_glasses_leave_the_rest_of_the_portrait_untouched(editor: Editor) -> None:
-    photo, codes = editor.encode(PORTRAIT)
+    photo = editor.open(PORTRAIT)
     glasses = editor.model.config.model.index("glasses")
     point = editor.model.statistics.subspaces[glasses].present_mean
-    (image,) = editor.photos(photo, codes, glasses, [point])
+    image = editor.changed(photo, editor.encode(photo), {glasses: point})
     original = np.asarray(photo.image).astype(int)
     moved = np.abs(np.asarray(image).astype(int) - original).max(-1) > 0
     place = photo.framed.places[0]
@@ -73,7 +73,7 @@ def test_what_is_taken_away_goes_where_it_is_shown_and_only_there() -> None:
     where = torch.zeros(1, 1, 64, 64)
     where[..., 20:40, 20:44] = 1
     shows = torch.tensor([0.0, 1.0])
-    without, wearer = blending.changes(where, own, drawn, shows, taken=True)
+    without, wearer = blending.changes([Part(where, shows, taken=True)], own, drawn)
     assert not without.faded.any()
     assert float(without.added.max()) == pytest.approx(0.02)
     assert float(wearer.faded[0, 30, 30]) == 1
@@ -84,7 +84,7 @@ def test_what_is_taken_away_goes_where_it_is_shown_and_only_there() -> None:
 
 def test_a_grey_model_keeps_the_photos_colours() -> None:
     own, drawn = torch.full((1, 1, 48, 48), 0.2), torch.full((1, 1, 48, 48), 0.9)
-    (change,) = blending.changes(torch.ones(1, 1, 48, 48), own, drawn, torch.ones(1), taken=True)
+    (change,) = blending.changes([Part(torch.ones(1, 1, 48, 48), torch.ones(1), taken=True)], own, drawn)
     assert not change.faded.any()
     colours = Image.new("RGB", (96, 96), (90, 40, 10))
     red, green, blue = np.asarray(blending.apply(colours, upright((0, 0, 96, 96)), change))[48, 48].astype(

@@ -13,6 +13,7 @@ from PIL import Image
 from csvae_cli import runs
 from csvae_cli.app import main
 from csvae_cli.data.toy_faces import portrait
+from csvae_cli.editing.editor import Editor
 
 
 @pytest.fixture(autouse=True)
@@ -171,6 +172,47 @@ def test_pairs_put_the_style_of_one_picture_on_another(
     assert main(["encode", *map(str, wearers), "--out", str(codes), "--model", str(trained)]) == 0
     taken = np.load(codes)["w_glasses_mu"]
     assert np.allclose([line["p"] for line in lines], taken, atol=1e-4)
+
+
+def _line(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+    (line,) = capsys.readouterr().out.splitlines()
+    found: dict[str, object] = json.loads(line)
+    return found
+
+
+def test_strength_goes_part_of_the_way(trained: Path, face: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["transfer", str(face), "--attr", "glasses", "--at=3,-5", "--json", "--model", str(trained)]
+    assert main(["transfer", str(face), "--attr", "glasses", "--own", "--json", "--model", str(trained)]) == 0
+    own = np.array(_line(capsys)["p"])
+    assert main([*command, "--strength", "0.25"]) == 0
+    line = _line(capsys)
+    assert line["output"] == "face-glasses/at+3.00,-5.00-x0.25.jpg"
+    assert np.allclose(line["p"], own + 0.25 * (np.array([3, -5]) - own), atol=1e-4)
+    assert main([*command, "--strength", "0", "--decoded"]) == 0
+    nothing = _pixels(str(_line(capsys)["output"]))
+    assert (
+        main(["transfer", str(face), "--attr", "glasses", "--own", "--decoded", "--model", str(trained)]) == 0
+    )
+    assert np.array_equal(nothing, _pixels("face-glasses/own.png"))
+
+
+def test_also_edits_another_attribute_in_the_same_picture(trained: Path, face: Path) -> None:
+    common = ["transfer", str(face), "--decoded", "--model", str(trained)]
+    assert main([*common, "--attr", "glasses", "--at=4,4", "--also", "facial-hair=2,-3", "--out", "one"]) == 0
+    assert main([*common, "--attr", "facial-hair", "--at=2,-3", "--also", "glasses=4,4", "--out", "two"]) == 0
+    assert main([*common, "--attr", "glasses", "--at=4,4", "--out", "three"]) == 0
+    one = _pixels("one/face-glasses/at+4.00,+4.00.png")
+    assert np.array_equal(one, _pixels("two/face-facial-hair/at+2.00,-3.00.png"))
+    assert not np.array_equal(one, _pixels("three/face-glasses/at+4.00,+4.00.png"))
+
+
+def test_the_editor_takes_and_gives_pil(trained: Path, face: Path) -> None:
+    editor = Editor.of(runs.load(str(trained), Path()), "cpu")
+    with Image.open(face) as picture:
+        edited = editor.edit(picture, "glasses", "pc1+2.00")
+        assert edited.size == picture.size
+        assert not np.array_equal(np.asarray(edited), np.asarray(picture.convert("RGB")))
+        assert np.array_equal(np.asarray(editor.edit(picture, "glasses", "own")), np.asarray(picture))
 
 
 def test_encode_writes_rows_in_the_order_of_the_inputs(trained: Path, face: Path, tmp_path: Path) -> None:

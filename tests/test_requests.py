@@ -115,6 +115,10 @@ def test_styles_that_the_subspace_does_not_have(
     _refused(capsys, 2, [*common, "--at", "1,x"], "1,x")
     _refused(capsys, 2, [*common, "--grid", "3"], "ROWSxCOLUMNS")
     _refused(capsys, 2, [*common, "--style-from", str(face), "--off"], "not both")
+    _refused(capsys, 2, [*common, "--also", "glasses=off"], "gets a style already")
+    _refused(capsys, 2, [*common, "--also", "facial-hair=thick"], "thick")
+    _refused(capsys, 2, [*common, "--also", "facial-hair=pc3+1"], "2 components")
+    _refused(capsys, 2, [*common, "--also", "hat"], "hat")
 
 
 def test_pairs_that_cannot_be_read(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,8 +60,8 @@ def encode(
     from csvae_cli.data.framing import summary
     from csvae_cli.device import resolve
     from csvae_cli.editing import encoding
+    from csvae_cli.editing.editor import Editor
     from csvae_cli.editing.requests import framing_of
-    from csvae_cli.editing.transfer import Editor
     from csvae_cli.errors import WorkError
     from csvae_cli.runs import load
 

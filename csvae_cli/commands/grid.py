@@ -52,9 +52,9 @@ def grid(
     from csvae_cli import output
     from csvae_cli.device import resolve
     from csvae_cli.editing import sheet
+    from csvae_cli.editing.editor import Editor
     from csvae_cli.editing.requests import framing_of
     from csvae_cli.editing.styles import parse_grid
-    from csvae_cli.editing.transfer import Editor
     from csvae_cli.runs import load
 
     rows, columns = parse_grid(size)

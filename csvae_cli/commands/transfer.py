@@ -50,8 +50,25 @@ def transfer(
         Path | None,
         typer.Option("--pairs", metavar="FILE", help="A CSV with columns input,style_from: an edit a row."),
     ] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--also",
+            metavar="NAME[=STYLE]",
+            help="Another attribute in the same picture: on (if you name no style), off, pc1+2.00 or 1.5,-2.",
+        ),
+    ] = None,
+    strength: Annotated[
+        float,
+        typer.Option(
+            "--strength", min=-5, max=5, help="How far from the picture's own style to the one asked for."
+        ),
+    ] = 1.0,
     decoded: Annotated[
         bool, typer.Option("--decoded", help="Write what the decoder draws, square, as PNG.")
+    ] = False,
+    strip: Annotated[
+        bool, typer.Option("--strip", help="Leave out EXIF (place, time, camera) and the colour profile.")
     ] = False,
     align: AlignOption = Align.auto,
     face: FaceOption = "largest",
@@ -72,9 +89,10 @@ def transfer(
     from csvae_cli.data.framing import summary
     from csvae_cli.device import resolve
     from csvae_cli.editing import requests
+    from csvae_cli.editing.editor import Editor
     from csvae_cli.editing.requests import framing_of
     from csvae_cli.editing.styles import StyleRequest, parse_grid, parse_point
-    from csvae_cli.editing.transfer import Editor, Failed, run_jobs
+    from csvae_cli.editing.transfer import Failed, Manner, run_jobs
     from csvae_cli.errors import WorkError
     from csvae_cli.runs import load
 
@@ -93,7 +111,9 @@ def transfer(
     jobs = requests.jobs(loaded, attribute, inputs, request, style_from, pairs, out)
     editor = Editor(loaded, resolve(device, precision.value), framing_of(loaded, align.value, face, eyes))
     failed, framed = 0, {}
-    for result in run_jobs(editor, attribute, jobs, decoded=decoded, force=force):
+    others = requests.also_of(loaded, attribute, also or ())
+    manner = Manner(attribute, others, strength, decoded=decoded, force=force, strip=strip)
+    for result in run_jobs(editor, jobs, manner):
         if as_json:
             output.answer_json(result.as_json())
         elif not isinstance(result, Failed):

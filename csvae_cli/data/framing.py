@@ -73,9 +73,9 @@ def frame(image: Image.Image, name: str, framing: Framing) -> Framed:
             f"No face was found in {name}; --eyes X1,Y1,X2,Y2 says where one is, "
             "--align none takes the central square."
         )
-    if len(found) == 1 and (aligned := _aligned(image, found[0])) is not None:
-        return Framed((aligned,), "aligned")
     chosen = _choose(found, framing.face, name)
+    if len(chosen) == 1 and (aligned := _aligned(image, chosen[0])) is not None:
+        return Framed((aligned,), "aligned", len(found))
     for place in chosen:
         _check_shown(place, image, name)
     return Framed(chosen, "found", len(found))

@@ -6,6 +6,7 @@ what is behind a dark lens, or the frame of glasses that are taken off.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +37,9 @@ class _Care:
     vanishing: tuple[float, float]
 
 
+GONE = 0.25
+"""Styles that show less than this take the attribute away."""
+
 _TAKEN, _PUT = _Care((0.1, 0.3), (0.05, 0.25)), _Care((0.2, 0.5), (0.3, 0.6))
 
 
@@ -48,6 +52,15 @@ class Change:
 
     added: Tensor
     faded: Tensor
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is done to one attribute. where: its `region`; shows: `shown` of each face; taken: it goes."""
+
+    where: Tensor
+    shows: Tensor
+    taken: bool
 
 
 @torch.no_grad()
@@ -77,33 +90,35 @@ def region(model: Model, attribute: int) -> Tensor:
     return strength / strength.max().clamp(min=1e-6)
 
 
-def shown(model: Model, codes: Codes, attribute: int) -> Tensor:
-    """How much of the attribute each face shows, N: 0 as the mean without it, 1 as the mean with it."""
+def shown(model: Model, attribute: int, w: Tensor) -> Tensor:
+    """How much of the attribute w shows, …×d_i -> …: 0 as the mean without it, 1 as the mean with it."""
     subspace = model.statistics.subspaces[attribute]
     axis = subspace.present_mean - subspace.absent_mean
-    w = codes.w_mu[attribute].float().cpu()
-    return (w - subspace.absent_mean) @ axis / axis.square().sum().clamp(min=1e-9)
+    return (w.float().cpu() - subspace.absent_mean) @ axis / axis.square().sum().clamp(min=1e-9)
 
 
-def changes(where: Tensor, own: Tensor, drawn: Tensor, shows: Tensor, *, taken: bool) -> list[Change]:
-    """One for each face. where: `region`; own, drawn: decoded as it is and as it shall be, N×C×H×W.
-
-    shows: `shown`; taken: whether the attribute is taken away.
-    """
-    care = _TAKEN if taken else _PUT
+def changes(parts: Sequence[Part], own: Tensor, drawn: Tensor) -> list[Change]:
+    """One for each face. own, drawn: decoded as it is and as it shall be, N×C×H×W."""
     moved = drawn - own
-    edited = _main_parts(_step(where, *care.region))
-    if taken:  # what this one person wears may be larger than most
-        near = _step(blurred(edited, 3.0), 0.02, 0.3)
-        edited = torch.maximum(edited, near * _step(_strength(moved, 1.0), *_SEEN))
-    edited = edited * _window(*moved.shape[2:])
+    masks = [_masks(part, moved) for part in parts]
+    edited = torch.stack([edited for edited, _ in masks]).amax(0)
+    faded = torch.stack([faded for _, faded in masks]).amax(0)
     if moved.shape[1] == 1:  # grey: the photo keeps its colours
-        faded = torch.zeros_like(edited)
-    else:
-        vanishing = _step(shows, *care.vanishing)[:, None, None, None]
-        faded = edited * torch.maximum(vanishing, _step(_strength(moved, 1.0), *_DARK))
+        faded = torch.zeros_like(faded)
     added = edited * moved * (1 - faded) + faded * drawn
     return [Change(*one) for one in zip(added, faded, strict=True)]
+
+
+def _masks(part: Part, moved: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the photo is changed, and where the decoded face takes its place, N×1×H×W."""
+    care = _TAKEN if part.taken else _PUT
+    edited = _main_parts(_step(part.where, *care.region))
+    if part.taken:  # what this one person wears may be larger than most
+        near = _step(blurred(edited, 3.0), 0.02, 0.3)
+        edited = torch.maximum(edited, near * _step(_strength(moved, 1.0), *_SEEN))
+    edited = (edited * _window(*moved.shape[2:])).expand(len(moved), -1, -1, -1)
+    vanishing = _step(part.shows, *care.vanishing)[:, None, None, None]
+    return edited, edited * torch.maximum(vanishing, _step(_strength(moved, 1.0), *_DARK))
 
 
 def apply(image: Image.Image, place: Place, change: Change) -> Image.Image:

@@ -14,8 +14,9 @@ from csvae_cli.data.encoding import encode_split, join
 from csvae_cli.data.framing import Framed
 from csvae_cli.device import Compute
 from csvae_cli.editing import codes as tables
+from csvae_cli.editing.editor import Editor
 from csvae_cli.editing.pictures import find_inputs
-from csvae_cli.editing.transfer import Editor, Failed
+from csvae_cli.editing.transfer import Failed
 from csvae_cli.errors import RequestError, WorkError
 
 
@@ -45,7 +46,8 @@ def encode_pictures(editor: Editor, inputs: Sequence[Path], out: Path) -> Encode
     with output.progress() as progress:
         for number, source in enumerate(sources, start=1):
             try:
-                photo, codes = editor.encode(source)
+                photo = editor.open(source)
+                codes = editor.encode(photo)
             except WorkError as error:
                 failed.append(Failed(source, str(error)))
             else:

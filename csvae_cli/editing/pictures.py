@@ -1,13 +1,15 @@
-"""Pictures in and out: found, opened, cut to the model's frame, written."""
+"""Pictures in: found, opened, cut to the model's frame."""
 
 import io
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from csvae_cli.data.batches import from_pictures
@@ -15,17 +17,34 @@ from csvae_cli.data.framing import Framed, Framing, frame
 from csvae_cli.data.places import cut
 from csvae_cli.errors import RequestError, WorkError
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-_MAX_PIXELS = 100_000_000
+HEIC = (".heic", ".heif")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", *HEIC)
+
+_MAX_PIXELS = 120_000_000
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What goes from a file into its edited copy besides the colours.
+
+    exif: without the orientation, which is applied; icc: of RGB pictures; alpha: as large as the picture;
+    grey: the file has no colours.
+    """
+
+    exif: bytes = b""
+    icc: bytes = b""
+    alpha: Image.Image | None = None
+    grey: bool = False
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A picture as the user sees it (upright, RGB), and where in it the model looks."""
+    """A picture as the user sees it (upright, RGB), where in it the model looks, and what it came with."""
 
     path: Path
     image: Image.Image
     framed: Framed
+    kept: Kept = Kept()
 
 
 def find_inputs(paths: Sequence[Path]) -> list[Path]:
@@ -46,17 +65,8 @@ def find_inputs(paths: Sequence[Path]) -> list[Path]:
 
 def open_photo(path: Path, framing: Framing) -> Photo:
     """Raises WorkError, naming the file, where it cannot be read as a picture, or shows no face."""
-    try:
-        with Image.open(path) as opened:
-            if opened.width * opened.height > _MAX_PIXELS:
-                size = f"{opened.width}×{opened.height}"
-                raise WorkError(f"{path} has {size} pixels, more than csvae takes; shrink it first.")
-            image = ImageOps.exif_transpose(opened).convert("RGB")
-    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise WorkError(f"{path} is not a picture that csvae can read.") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise WorkError(f"{path} cannot be read as a picture: {error}.") from error
-    return Photo(path, image, frame(image, str(path), framing))
+    image, kept = _read(path)
+    return Photo(path, image, frame(image, str(path), framing), kept)
 
 
 def crops(photo: Photo, shape: tuple[int, ...]) -> Tensor:
@@ -70,24 +80,6 @@ def crops(photo: Photo, shape: tuple[int, ...]) -> Tensor:
     return from_pictures(torch.stack(cuts))
 
 
-def encode_picture(image: Image.Image, suffix: str) -> bytes:
-    """The bytes of a file of that suffix; JPEG and WebP at quality 95."""
-    buffer = io.BytesIO()
-    if suffix in (".jpg", ".jpeg"):
-        image.save(buffer, "JPEG", quality=95, subsampling=0)
-    elif suffix == ".webp":
-        image.save(buffer, "WEBP", quality=95)
-    else:
-        image.save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def written_suffix(path: Path) -> str:
-    """The suffix in which an edited copy of the file is written: its own where it can be, else PNG."""
-    suffix = path.suffix.lower()
-    return suffix if suffix in (".jpg", ".jpeg", ".webp") else ".png"
-
-
 def unique_stems(paths: Iterable[Path]) -> list[str]:
     """A name for each path: its stem, numbered where two are the same."""
     seen: dict[str, int] = {}
@@ -96,3 +88,70 @@ def unique_stems(paths: Iterable[Path]) -> list[str]:
         seen[path.stem] = seen.get(path.stem, 0) + 1
         names.append(path.stem if seen[path.stem] == 1 else f"{path.stem}-{seen[path.stem]}")
     return names
+
+
+def _read(path: Path) -> tuple[Image.Image, Kept]:
+    """The first frame, upright and RGB. Raises WorkError."""
+    if path.suffix.lower() in HEIC:
+        _learn_heic(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's of odd files, and of sizes that are no bombs yet
+            with Image.open(path) as opened:
+                if opened.width * opened.height > _MAX_PIXELS:
+                    size = f"{opened.width}×{opened.height}"
+                    raise WorkError(f"{path} has {size} pixels, more than csvae takes; shrink it first.")
+                return _upright(opened)
+    except Image.DecompressionBombError as error:
+        raise WorkError(f"{path} has far more pixels than csvae takes; shrink it first.") from error
+    except UnidentifiedImageError as error:
+        raise WorkError(f"{path} is not a picture that csvae can read.") from error
+    except MemoryError as error:
+        raise WorkError(f"{path} needs more memory than there is; shrink it first.") from error
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise WorkError(f"{path} cannot be read as a picture: {error}.") from error
+
+
+def _upright(opened: Image.Image) -> tuple[Image.Image, Kept]:
+    upright = ImageOps.exif_transpose(opened)
+    exif = upright.getexif()
+    icc: bytes = upright.info.get("icc_profile") or b""
+    alpha = upright.convert("RGBA").getchannel("A") if upright.has_transparency_data else None
+    grey = upright.mode in ("1", "L", "LA", "La", "I", "F") or upright.mode.startswith("I;")
+    if upright.mode in ("I", "F") or upright.mode.startswith("I;"):
+        upright = _eight_bits(upright)
+    elif upright.mode == "CMYK" and icc:
+        upright = _to_srgb(upright, icc)
+    if icc[16:20] != b"RGB ":
+        icc = b""  # of colours that the copy does not have
+    return upright.convert("RGB"), Kept(exif.tobytes() if len(exif) else b"", icc, alpha, grey)
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Grey of 16 or 32 bits, or floating point, as 8."""
+    values = np.asarray(image).astype(np.float32)
+    if image.mode == "F":
+        white = 1.0 if values.max(initial=0) <= 1 else 255.0
+    else:
+        white = 255.0 if image.mode == "I" and values.max(initial=0) <= 255 else 65535.0
+    return Image.fromarray((values * (255 / white)).round().clip(0, 255).astype(np.uint8))
+
+
+def _to_srgb(image: Image.Image, icc: bytes) -> Image.Image:
+    """By its profile, or as Pillow does without where that is damaged."""
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+        converted = ImageCms.profileToProfile(
+            image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB"
+        )
+        return image if converted is None else converted
+    except (ImageCms.PyCMSError, OSError):
+        return image
+
+
+def _learn_heic(path: Path) -> None:
+    if find_spec("pillow_heif") is None:
+        raise WorkError(f"{path}: HEIC needs pillow-heif; install it with pip install 'csvae[heic]'.")
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()

@@ -4,10 +4,12 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from torch import Tensor
+
 from csvae_cli.data.framing import Align, Framing, parse_eyes, parse_face
-from csvae_cli.data.sources import SOURCES
+from csvae_cli.editing.editor import searched
 from csvae_cli.editing.pictures import find_inputs, unique_stems
-from csvae_cli.editing.styles import StyleRequest, styles
+from csvae_cli.editing.styles import StyleRequest, parse_style, styles
 from csvae_cli.editing.transfer import Job
 from csvae_cli.errors import RequestError
 from csvae_cli.runs import Model
@@ -26,9 +28,21 @@ def attribute_of(model: Model, name: str | None) -> int:
 
 def framing_of(model: Model, align: Align, face: str, eyes: str | None) -> Framing:
     """Where the model is to look in its inputs. Raises RequestError where options exclude each other."""
-    dataset = model.config.data.dataset
-    searched = dataset in SOURCES and SOURCES[dataset].aligned
-    return Framing(searched, align, parse_face(face), parse_eyes(eyes) if eyes is not None else None)
+    return Framing(searched(model), align, parse_face(face), parse_eyes(eyes) if eyes is not None else None)
+
+
+def also_of(model: Model, attribute: int, texts: Sequence[str]) -> dict[int, Tensor]:
+    """ "facial-hair=off" or "facial-hair" (on) -> the point of each. Raises RequestError."""
+    found: dict[int, Tensor] = {}
+    for text in texts:
+        name, _, style = text.partition("=")
+        index = model.config.model.index(name)
+        if index == attribute or index in found:
+            raise RequestError(f"--also {text}: {name} gets a style already; name each attribute once.")
+        point = parse_style(model, index, style or "on").point
+        if point is not None:
+            found[index] = point
+    return found
 
 
 def check(inputs: Sequence[Path], request: StyleRequest, style_from: Path | None, pairs: Path | None) -> None:

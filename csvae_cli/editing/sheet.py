@@ -9,10 +9,10 @@ from torch import Tensor
 
 from csvae_cli import runs, sheets
 from csvae_cli.data.batches import from_pictures, to_pictures
-from csvae_cli.editing.pictures import crops, find_inputs, open_photo
+from csvae_cli.editing.editor import Editor
+from csvae_cli.editing.pictures import crops, find_inputs
 from csvae_cli.editing.requests import attribute_of
 from csvae_cli.editing.styles import plane
-from csvae_cli.editing.transfer import Editor
 from csvae_cli.errors import RequestError
 from csvae_cli.runs import Model
 
@@ -47,7 +47,7 @@ def write(
     sources = find_inputs(inputs)
     if sources:
         shape = model.config.model.shape
-        faces = [crops(open_photo(source, editor.framing), shape) for source in sources]
+        faces = [crops(editor.open(source), shape) for source in sources]
         x = torch.cat(faces)
         labels = [source.stem for source, of_one in zip(sources, faces, strict=True) for _ in of_one]
     else:
@@ -62,26 +62,28 @@ def write(
 
 def _people(editor: Editor, x: Tensor, attribute: int, labels: Sequence[str]) -> Image.Image:
     model = editor.model
-    styles = sheets.style_points(model.statistics.subspaces[attribute], editor.kind.anchors(attribute)[0])
+    styles = sheets.style_points(
+        model.statistics.subspaces[attribute], editor.model.kind.anchors(attribute)[0]
+    )
     title = f"{model.config.model.attributes[attribute]}, {model.config.model.kind}"
     with torch.no_grad():
-        codes = editor.kind.encode(x)
+        codes = editor.model.kind.encode(x)
     others = model.config.model.others
-    return sheets.people_by_styles(editor.kind, x, codes, attribute, *styles, title, labels, others)
+    return sheets.people_by_styles(editor.model.kind, x, codes, attribute, *styles, title, labels, others)
 
 
 def _plane(editor: Editor, x: Tensor, attribute: int, size: tuple[int, int], span: float) -> Image.Image:
     """One person: the picture, its reconstruction and without the attribute on the left, then the plane."""
     model = editor.model
     with torch.no_grad():
-        codes = editor.kind.encode(x)
+        codes = editor.model.kind.encode(x)
     styles = plane(model, attribute, *size, span)
     columns = min(size[1], len(styles))
     rows = len(styles) // columns
     faces = [
         x[0].cpu(),
         editor.decode(codes, {})[0],
-        editor.decode(codes, {attribute: editor.kind.anchors(attribute)[0]})[0],
+        editor.decode(codes, {attribute: editor.model.kind.anchors(attribute)[0]})[0],
     ]
     blank = torch.ones_like(faces[0])
     left = (faces + [blank] * rows)[:rows]

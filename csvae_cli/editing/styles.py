@@ -63,6 +63,24 @@ def styles(model: Model, attribute: int, request: StyleRequest) -> list[Style]:
     return found or [default_style(model, attribute)]
 
 
+def parse_style(model: Model, attribute: int, text: str) -> Style:
+    """By the name that a file would have: "on", "off", "own", "pc1+2.00", "pc1+1.00pc2-0.50"; or a point.
+
+    Raises RequestError.
+    """
+    if text == "on":
+        return default_style(model, attribute)
+    if text in ("off", "own"):
+        request = StyleRequest(off=text == "off", own=text == "own")
+    elif re.fullmatch(r"(pc\d{1,3}[+-]\d+(\.\d+)?)+", text):
+        return Style(text, _along(model, attribute, text))
+    elif re.fullmatch(r"[-+.,\de]+", text):
+        request = StyleRequest(at=parse_point(text))
+    else:
+        raise RequestError(f"A style is on, off, own, a point (1.5,-2) or like pc1+2.00, not “{text}”.")
+    return styles(model, attribute, request)[0]
+
+
 def default_style(model: Model, attribute: int) -> Style:
     """The mean of the present codes."""
     return Style("on", model.statistics.subspaces[attribute].present_mean)
@@ -101,6 +119,18 @@ def parse_point(text: str) -> tuple[float, ...]:
     if not point or not all(-1e6 < value < 1e6 for value in point):
         raise RequestError(f"--at takes numbers with commas between, as in 1.5,-2, not “{text}”.")
     return point
+
+
+def _along(model: Model, attribute: int, text: str) -> Tensor:
+    """pc1+1.00pc2-0.50 -> the point. Raises RequestError where W_i has fewer components."""
+    subspace = model.statistics.subspaces[attribute]
+    coefficients = [0.0] * len(subspace.stds)
+    for component, value in re.findall(r"pc(\d+)([+-][\d.]+)", text):
+        if not 1 <= int(component) <= len(coefficients):
+            name = model.config.model.attributes[attribute]
+            raise RequestError(f"{text}: the W of {name} has {len(coefficients)} components.")
+        coefficients[int(component) - 1] = float(value)
+    return along_axes(subspace, coefficients)
 
 
 def _steps(count: int, span: float) -> list[float]:

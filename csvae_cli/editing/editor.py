@@ -1,0 +1,127 @@
+"""A loaded model at work: a photo, the codes of its faces, and pictures of them in other styles.
+
+From Python: `Editor.of(runs.load(None, Path("runs"))).edit(image, "glasses")`, PIL in and PIL out.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from csvae_cli.data.batches import to_pictures
+from csvae_cli.data.framing import Framing, frame
+from csvae_cli.data.sources import SOURCES
+from csvae_cli.device import Compute, resolve
+from csvae_cli.editing import blending
+from csvae_cli.editing.pictures import Photo, crops, open_photo
+from csvae_cli.editing.styles import Style, parse_style
+from csvae_cli.errors import RequestError
+from csvae_cli.runs import Model
+from csvae_cli.sheets import picture
+from models.kind import Codes
+
+Points = Mapping[int, Tensor]
+"""For each attribute that is edited a point of its W_i, d_i for all faces or N×d_i, one for each."""
+
+
+@dataclass(frozen=True)
+class Editor:
+    """A model on a device, and what is said of where the faces are."""
+
+    model: Model
+    compute: Compute
+    framing: Framing
+    _regions: dict[int, Tensor] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.model.config.model.shape) == 1:
+            raise RequestError(f"{self.model.name} is a model of points; pictures need a model of pictures.")
+        self.model.kind.to(self.compute.device)
+
+    @classmethod
+    def of(cls, model: Model, device: str = "auto") -> "Editor":
+        """With faces searched for where the model knows CelebA's frame. Raises RequestError."""
+        return cls(model, resolve(device, "auto"), Framing(searched(model)))
+
+    def edit(
+        self, image: Image.Image, attribute: str, style: str = "on", strength: float = 1.0
+    ) -> Image.Image:
+        """The picture, RGB, with a style of the attribute: "on", "off", "pc1+2.00", "1.5,-2" (`parse_style`).
+
+        Raises RequestError where there is no such attribute or style, WorkError where no face is found.
+        """
+        rgb = image.convert("RGB")
+        photo = Photo(Path("the picture"), rgb, frame(rgb, "the picture", self.framing))
+        codes = self.encode(photo)
+        index = self.model.config.model.index(attribute)
+        point = parse_style(self.model, index, style).point
+        points = {} if point is None else {index: point}
+        return self.changed(photo, codes, self.reached(codes, points, strength))
+
+    def open(self, path: Path) -> Photo:
+        """Raises WorkError where it is no picture, or shows no face."""
+        return open_photo(path, self.framing)
+
+    @torch.no_grad()
+    def encode(self, photo: Photo) -> Codes:
+        """The codes of its faces, a row each."""
+        x = crops(photo, self.model.config.model.shape).to(self.compute.device)
+        with self.compute.autocast():
+            return self.model.kind.encode(x)
+
+    def style_of(self, path: Path, attribute: int) -> Style:
+        """The style of the (largest) face of another picture. Raises WorkError."""
+        other = open_photo(path, replace(self.framing, face="largest", eyes=None))
+        return Style(f"from-{path.stem}", self.encode(other).w_mu[attribute][0].cpu())
+
+    @torch.no_grad()
+    def decode(self, codes: Codes, points: Points) -> Tensor:
+        """G_ij(x, p), float N×C×H×W on the CPU, not clamped; what other W hold: `Model.others`."""
+        with self.compute.autocast():
+            moved = {i: p.to(self.compute.device) for i, p in points.items()}
+            x = self.model.kind.switch(codes, moved, self.model.others(points))
+        return x.float().cpu()
+
+    def reached(self, codes: Codes, points: Points, strength: float) -> Points:
+        """On the way from each face's own w to the points: 0 its own, 1 there, 2 as far again."""
+        if strength == 1:
+            return points
+        found = {}
+        for attribute, point in points.items():
+            own = codes.w_mu[attribute].float().cpu()
+            found[attribute] = own + strength * (point - own)
+        return found
+
+    def changed(self, photo: Photo, codes: Codes, points: Points) -> Image.Image:
+        """The photo with all of its faces changed."""
+        if not points:
+            return photo.image
+        own, drawn = self.decode(codes, {}), self.decode(codes, points)
+        parts = []
+        for attribute, point in points.items():
+            shows = blending.shown(self.model, attribute, codes.w_mu[attribute])
+            taken = bool((blending.shown(self.model, attribute, point) < blending.GONE).all())
+            parts.append(blending.Part(self.region(attribute), shows, taken))
+        image = photo.image
+        for place, change in zip(photo.framed.places, blending.changes(parts, own, drawn), strict=True):
+            image = blending.apply(image, place, change)
+        return image
+
+    def region(self, attribute: int) -> Tensor:
+        """Where the attribute is (`blending.region`), found out once."""
+        if attribute not in self._regions:
+            self._regions[attribute] = blending.region(self.model, attribute)
+        return self._regions[attribute]
+
+    def squares(self, codes: Codes, points: Points) -> list[Image.Image]:
+        """The model's own pictures, one of every face."""
+        return [picture(square) for square in to_pictures(self.decode(codes, points))]
+
+
+def searched(model: Model) -> bool:
+    """Whether faces are brought to the model's frame: where it was trained on CelebA's."""
+    dataset = model.config.data.dataset
+    return dataset in SOURCES and SOURCES[dataset].aligned

@@ -1,0 +1,52 @@
+"""Pictures out: an edited copy in its original's format, with what the original came with."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageCms
+
+from csvae_cli.editing.pictures import HEIC, Kept
+
+_FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
+_QUALITY = 95
+
+
+def written_suffix(path: Path) -> str:
+    """The suffix in which an edited copy of the file is written: its own where it can be, else PNG."""
+    suffix = path.suffix.lower()
+    return suffix if suffix in _FORMATS or suffix in HEIC else ".png"
+
+
+def encode_picture(image: Image.Image, suffix: str, kept: Kept | None = None) -> bytes:
+    """The bytes of a file of that suffix, an RGB picture with what is kept; lossy formats at quality 95."""
+    kept = kept or Kept()
+    if kept.grey:
+        image = image.convert("L")
+    if kept.alpha is not None and suffix not in (".jpg", ".jpeg"):
+        image = image.copy()
+        image.putalpha(kept.alpha)
+    options: dict[str, Any] = {"exif": kept.exif} if kept.exif else {}
+    if kept.icc and not kept.grey:
+        options["icc_profile"] = kept.icc
+    form = "HEIF" if suffix in HEIC else _FORMATS.get(suffix, "PNG")
+    if form == "JPEG":
+        options |= {"quality": _QUALITY, "subsampling": 0}
+    elif form in ("WEBP", "HEIF"):
+        options["quality"] = _QUALITY
+    elif form == "TIFF":
+        options["compression"] = "tiff_deflate"
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def stripped(image: Image.Image, kept: Kept) -> tuple[Image.Image, Kept]:
+    """Without EXIF and profile, in the colours that a picture without a profile has (sRGB)."""
+    if kept.icc:
+        try:
+            profile = ImageCms.ImageCmsProfile(io.BytesIO(kept.icc))
+            image = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB")) or image
+        except (ImageCms.PyCMSError, OSError):
+            pass  # a damaged profile says nothing about the colours
+    return image, Kept(alpha=kept.alpha, grey=kept.grey)

@@ -1,0 +1,140 @@
+"""What a photo came with is what its edited copy has: format, EXIF, profile, alpha, greys."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from csvae_cli.app import main
+from csvae_cli.data.framing import Framing
+from csvae_cli.editing.pictures import open_photo
+
+PORTRAIT = Path(__file__).parent.parent / "docs" / "portrait.jpg"
+ORIENTATION, MODEL = 0x0112, 0x0110
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+
+@pytest.fixture
+def portrait() -> Image.Image:
+    with Image.open(PORTRAIT) as picture:
+        return picture.convert("RGB").crop((96, 0, 352, 256))
+
+
+def _edited(name: str, *options: str) -> Image.Image:
+    assert main(["transfer", name, "--attr", "glasses", *options, "--force"]) == 0
+    (path,) = Path(f"{Path(name).stem}-glasses").iterdir()
+    assert path.suffix == Path(name).suffix
+    image = Image.open(path)
+    image.load()
+    return image
+
+
+def _apart(one: Image.Image, other: Image.Image) -> np.ndarray:
+    return np.abs(np.asarray(one.convert("RGB")).astype(int) - np.asarray(other.convert("RGB")))
+
+
+def test_orientation_is_applied_and_exif_and_profile_stay_unless_stripped(portrait: Image.Image) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION], exif[MODEL] = 6, "A telephone"  # turned clockwise to be seen
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    portrait.transpose(Image.Transpose.ROTATE_90).save("p.jpg", quality=95, exif=exif, icc_profile=profile)
+    seen = _edited("p.jpg")
+    assert seen.size == portrait.size
+    assert np.median(_apart(seen, portrait)) <= 3
+    assert seen.getexif().get(MODEL) == "A telephone"
+    assert seen.getexif().get(ORIENTATION, 1) == 1
+    assert seen.info["icc_profile"] == profile
+    bare = _edited("p.jpg", "--strip")
+    assert not bare.getexif()
+    assert "icc_profile" not in bare.info
+    assert _apart(bare, seen).mean() < 2  # the profile was sRGB's: the colours stay
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".tif"])
+def test_alpha_stays(suffix: str, portrait: Image.Image) -> None:
+    alpha = Image.linear_gradient("L").resize(portrait.size)
+    portrait.putalpha(alpha)
+    portrait.save(f"a{suffix}", **({"lossless": True} if suffix == ".webp" else {}))
+    seen = _edited(f"a{suffix}")
+    assert np.array_equal(np.asarray(seen.getchannel("A")), np.asarray(alpha))
+
+
+def test_a_grey_picture_of_16_bits_stays_grey(portrait: Image.Image) -> None:
+    grey = np.asarray(portrait.convert("L")).astype(np.uint16) * 257
+    Image.fromarray(grey).save("g.png")
+    seen = _edited("g.png")
+    assert seen.mode == "L"
+    apart = np.abs(np.asarray(seen).astype(int) - grey // 257)
+    assert np.median(apart) == 0
+    assert apart.max() > 30  # and it has glasses
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "I", "F", "CMYK", "YCbCr", "RGBA"])
+def test_every_mode_is_read(mode: str, portrait: Image.Image) -> None:
+    picture = portrait.convert(mode)
+    path = Path("m.tif" if mode in ("F", "CMYK", "YCbCr", "I") else "m.png")
+    picture.save(path)
+    image = open_photo(path, Framing(searched=False)).image
+    assert image.mode == "RGB"
+    assert (
+        _apart(image, picture.convert("RGB") if mode not in ("I", "F") else portrait.convert("L")).mean() < 2
+    )
+
+
+def test_the_first_frame_of_an_animation(portrait: Image.Image) -> None:
+    frames = [portrait, Image.new("RGB", portrait.size)]
+    frames[0].save("a.webp", save_all=True, append_images=frames[1:], duration=100, lossless=True)
+    seen = _edited("a.webp")
+    assert getattr(seen, "n_frames", 1) == 1
+    assert np.median(_apart(seen, portrait)) <= 3
+
+
+def test_heic_in_and_out(portrait: Image.Image) -> None:
+    heif = pytest.importorskip("pillow_heif", reason="the extra heic is not installed")
+    heif.register_heif_opener()
+    portrait.save("h.heic", quality=95)
+    assert np.median(_apart(_edited("h.heic"), portrait)) <= 4
+
+
+def test_a_picture_is_never_written_over_itself(
+    portrait: Image.Image, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("on-glasses").mkdir()
+    portrait.save("on-glasses/on.png")
+    before = Path("on-glasses/on.png").read_bytes()
+    assert main(["transfer", "on-glasses/on.png", "--attr", "glasses", "--force"]) == 1
+    assert "over itself" in capsys.readouterr().err
+    assert Path("on-glasses/on.png").read_bytes() == before
+
+
+def test_what_cannot_be_read_or_written(portrait: Image.Image, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = io.BytesIO()
+    portrait.save(whole, "PNG")
+    Path("cut.png").write_bytes(whole.getvalue()[:2000])
+    Path("empty.jpg").touch()
+    Path("folder.png").mkdir()
+    Image.new("RGB", (1, 1)).save("one.png")
+    Image.new("1", (20_000, 20_000)).save("huge.png")
+    Path("tiny.heic").write_bytes(b"no picture")
+    portrait.save("good.png")
+    Path("a file").touch()
+    for command, code, words in (
+        (["cut.png"], 1, "cut.png cannot be read"),
+        (["empty.jpg"], 1, "empty.jpg is not a picture"),
+        (["folder.png"], 2, "no pictures in folder.png"),
+        (["one.png"], 1, "No face was found in one.png"),
+        (["huge.png"], 1, "pixels"),
+        (["tiny.heic"], 1, "tiny.heic"),
+        (["good.png", "--out", "a file"], 1, "Cannot write"),
+    ):
+        before = sorted(Path().rglob("*"))
+        assert main(["transfer", *command, "--attr", "glasses"]) == code, command
+        assert words in capsys.readouterr().err
+        assert sorted(Path().rglob("*")) == before
