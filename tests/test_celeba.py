@@ -225,6 +225,10 @@ def test_a_further_attribute_with_as_many_without(data):
     assert source(data, "wearing-hat").counts()["train"] == (4, {"wearing-hat": 2})
 
 
+def test_an_attribute_that_the_list_does_not_have(data):
+    assert "line 2: there is no attribute bangs" in refused(data, "bangs")
+
+
 def test_everyone_is_prepared_once_whatever_is_asked(data, monkeypatch, tmp_path):
     monkeypatch.setenv("CSVAE_CACHE", str(tmp_path))
     for attributes in (("glasses", "facial-hair"), ("wearing-hat",)):

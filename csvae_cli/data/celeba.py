@@ -148,7 +148,11 @@ class CelebA:
 
     @cached_property
     def _table(self) -> "_Table":
-        return _read_attributes(self._files.attributes)
+        table = _read_attributes(self._files.attributes)
+        for attribute in self.attributes:
+            if attribute not in table.known:
+                raise _bad_line(self._files.attributes, 2, f"there is no attribute {attribute}")
+        return table
 
     @cached_property
     def _chosen(self) -> "Mapping[SplitName, tuple[str, ...]]":
