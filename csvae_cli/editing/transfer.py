@@ -1,7 +1,7 @@
 """Edits of pictures: encode, change, decode, put back, write."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -96,7 +96,7 @@ def run_jobs(editor: Editor, jobs: Sequence[Job], manner: Manner) -> Iterator[Ed
     """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(jobs), BATCH):
-            opened = list(pool.map(partial(_open, editor, manner), jobs[start : start + BATCH]))
+            opened = _without_twins(pool.map(partial(_open, editor, manner), jobs[start : start + BATCH]))
             drawn = iter(_draw(editor, [one for one in opened if isinstance(one, _Opened)], manner))
             done = [
                 pool.submit(_finish, editor, next(drawn), manner) if isinstance(one, _Opened) else one
@@ -205,6 +205,23 @@ def _finish(editor: Editor, drawn: _Drawn, manner: Manner) -> list[Edited | Fail
     except UserError as error:
         results.append(Failed(job.source, str(error)))
     return results
+
+
+def _without_twins(opened: Iterable[_Opened | Failed]) -> list[_Opened | Failed]:
+    """What would be written where another of the group is, fails."""
+    taken: set[Path] = set()
+    found: list[_Opened | Failed] = []
+    for one in opened:
+        if isinstance(one, _Opened):
+            targets = {target for row in one.targets for target in row}
+            if twins := targets & taken:
+                found.append(
+                    Failed(one.job.source, f"{min(twins)} is written already; choose another --out.")
+                )
+                continue
+            taken |= targets
+        found.append(one)
+    return found
 
 
 def _check_targets(source: Path, targets: list[Path], *, force: bool) -> None:
