@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from csvae_cli import runs
@@ -16,6 +17,7 @@ from csvae_cli.data.batches import to_pictures
 from csvae_cli.data.encoding import take
 from csvae_cli.data.framing import Framed
 from csvae_cli.editing.editor import BATCH, Editor, Points
+from csvae_cli.editing.overview import Draw, sheet, thumbnail, walk
 from csvae_cli.editing.pictures import Kept, Photo
 from csvae_cli.editing.styles import Style
 from csvae_cli.editing.written import encode_picture, stripped, written_suffix
@@ -78,13 +80,16 @@ class Manner:
 
     attribute: the one with the styles; also: points of others, put into every picture; strength: see
     `Editor.reached`. decoded: the model's own squares, every face of a picture one; else photos, with all
-    their faces changed, and with their EXIF and profile unless `strip`.
+    their faces changed, and with their EXIF and profile unless `strip`. sheet, walk: also all styles of an
+    input on one labelled sheet, and one after the other as an animation.
     """
 
     attribute: int
     also: Points = field(default_factory=dict)
     strength: float = 1.0
     decoded: bool = False
+    sheet: bool = False
+    walk: bool = False
     force: bool = False
     strip: bool = False
 
@@ -139,7 +144,8 @@ def _open(editor: Editor, manner: Manner, job: Job) -> _Opened | Failed:
         targets = tuple(
             tuple(job.folder / f"{style.name}{weaker}{mark}{suffix}" for mark in marks) for style in styles
         )
-        _check_targets(job.source, [target for row in targets for target in row], force=manner.force)
+        extras = [job.folder / name for name in _extras(manner)]
+        _check_targets(job.source, [*extras, *(t for row in targets for t in row)], force=manner.force)
     except UserError as error:
         return Failed(job.source, str(error))
     return _Opened(job, photo, styles, targets)
@@ -188,6 +194,7 @@ def _finish(editor: Editor, drawn: _Drawn, manner: Manner) -> list[Edited | Fail
     opened, job, photo = drawn.opened, drawn.opened.job, drawn.opened.photo
     name = editor.model.config.model.attributes[manner.attribute]
     results: list[Edited | Failed] = []
+    frames: list[list[Image.Image]] = []
     try:
         for style, targets, (points, faces) in zip(opened.styles, opened.targets, drawn.styles, strict=True):
             moved = {i: p for i, p in points.items() if i != manner.attribute or style.point is not None}
@@ -196,15 +203,29 @@ def _finish(editor: Editor, drawn: _Drawn, manner: Manner) -> list[Edited | Fail
                 images, kept = [picture(square) for square in squares], Kept()
             else:
                 images, kept = [editor.blend(photo, drawn.codes, moved, drawn.own, faces)], photo.kept
+            if manner.sheet or manner.walk:
+                frames.append([thumbnail(image) for image in images])
             for target, image, point in zip(targets, images, points[manner.attribute].tolist(), strict=False):
                 out, keeping = stripped(image, kept) if manner.strip else (image, kept)
                 runs.write(target, encode_picture(out, target.suffix, keeping))
                 results.append(
                     Edited(job.source, target, name, point, style.name, job.style_from, photo.framed)
                 )
+        for extra, draw in _extras(manner).items():
+            runs.write(job.folder / extra, draw([style.name for style in opened.styles], frames))
+            kind = Path(extra).stem
+            results.append(
+                Edited(job.source, job.folder / extra, name, [], kind, job.style_from, photo.framed)
+            )
     except UserError as error:
         results.append(Failed(job.source, str(error)))
     return results
+
+
+def _extras(manner: Manner) -> dict[str, Draw]:
+    """The files besides the pictures, and what draws them."""
+    wanted = {"sheet.png": (manner.sheet, sheet), "walk.webp": (manner.walk, walk)}
+    return {name: draw for name, (asked, draw) in wanted.items() if asked}
 
 
 def _without_twins(opened: Iterable[_Opened | Failed]) -> list[_Opened | Failed]:
