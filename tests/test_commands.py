@@ -174,6 +174,32 @@ def test_pairs_put_the_style_of_one_picture_on_another(
     assert np.allclose([line["p"] for line in lines], taken, atol=1e-4)
 
 
+def test_two_edits_of_the_same_name_do_not_overwrite_each_other(
+    trained: Path, face: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = ["input,style_from"]
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(portrait(5 + len(rows), glasses=True, facial_hair=False, size=64)).save(
+            tmp_path / folder / "wearer.png"
+        )
+        rows.append(f"{face},{tmp_path / folder / 'wearer.png'}")
+    (tmp_path / "pairs.csv").write_text("\n".join(rows))
+    command = [
+        "transfer",
+        "--pairs",
+        str(tmp_path / "pairs.csv"),
+        "--attr",
+        "glasses",
+        "--model",
+        str(trained),
+    ]
+    assert main(command) == 1
+    output = capsys.readouterr()
+    assert output.out.split() == ["face-glasses/from-wearer.jpg"]
+    assert "written already" in output.err
+
+
 def _line(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
     (line,) = capsys.readouterr().out.splitlines()
     found: dict[str, object] = json.loads(line)

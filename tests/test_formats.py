@@ -1,6 +1,8 @@
 """What a photo came with is what its edited copy has: format, EXIF, profile, alpha, greys."""
 
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -138,3 +140,27 @@ def test_what_cannot_be_read_or_written(portrait: Image.Image, capsys: pytest.Ca
         assert main(["transfer", *command, "--attr", "glasses"]) == code, command
         assert words in capsys.readouterr().err
         assert sorted(Path().rglob("*")) == before
+
+
+def test_a_disk_that_is_full_leaves_nothing_half_written() -> None:
+    # A limit of 16 KB a file stands for it: writing fails in the middle.
+    program = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, 16_384));"
+        "from csvae_cli.app import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [
+        sys.executable,
+        "-c",
+        program,
+        "transfer",
+        str(PORTRAIT),
+        "--attr",
+        "glasses",
+        "--own",
+        "--off",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "csvae: Cannot write portrait-glasses/off.jpg: File too large." in done.stderr
+    assert "1 of 1 inputs failed" in done.stderr
+    assert not [path for path in Path().rglob("*") if path.is_file()]

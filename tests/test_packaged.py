@@ -40,6 +40,39 @@ def test_an_edit_is_seen_by_the_model_itself(attribute: str, capsys: pytest.Capt
         assert _probability(Path(line["output"]), attribute) > 0.9
 
 
+def test_a_sheet_and_a_walk_of_all_styles(capsys: pytest.CaptureFixture[str]) -> None:
+    command = [
+        "transfer",
+        str(PORTRAIT),
+        "--attr",
+        "glasses",
+        "--pc",
+        "1",
+        "--steps",
+        "9",
+        "--sheet",
+        "--walk",
+    ]
+    assert main(command) == 0
+    written = capsys.readouterr().out.split()
+    assert written[-2:] == ["astronaut-glasses/sheet.png", "astronaut-glasses/walk.webp"]
+    assert len(written) == 11
+    with Image.open("astronaut-glasses/sheet.png") as sheet:
+        assert 7 * 178 < sheet.width < 7 * 185  # seven across, two down
+        assert 2 * 218 < sheet.height < 2 * 250
+    with Image.open("astronaut-glasses/walk.webp") as animation:
+        assert (getattr(animation, "n_frames", 1), animation.size) == (
+            16,
+            (178, 218),
+        )  # nine there, seven back
+        animation.seek(8)
+        last = np.asarray(animation.convert("RGB")).astype(int)
+    with Image.open("astronaut-glasses/pc1+2.00.jpg") as picture:
+        assert np.abs(np.asarray(picture).astype(int) - last).mean() < 5
+    assert main(command) == 1
+    assert "exists" in capsys.readouterr().err
+
+
 def test_a_sheet_without_any_input(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["grid"]) == 0
     sheet = Path(capsys.readouterr().out.strip())

@@ -65,7 +65,17 @@ def transfer(
         ),
     ] = 1.0,
     decoded: Annotated[
-        bool, typer.Option("--decoded", help="Write what the decoder draws, square, as PNG.")
+        bool,
+        typer.Option(
+            "--decoded/--photo",
+            help="Write what the decoder draws, square, as PNG; or the photo with the change in it.",
+        ),
+    ] = False,
+    sheet: Annotated[
+        bool, typer.Option("--sheet", help="Also all styles of a picture on one sheet, sheet.png.")
+    ] = False,
+    walk: Annotated[
+        bool, typer.Option("--walk", help="Also a walk through the styles, an animation, walk.webp.")
     ] = False,
     strip: Annotated[
         bool, typer.Option("--strip", help="Leave out EXIF (place, time, camera) and the colour profile.")
@@ -112,7 +122,16 @@ def transfer(
     editor = Editor(loaded, resolve(device, precision.value), framing_of(loaded, align.value, face, eyes))
     failed, framed = 0, {}
     others = requests.also_of(loaded, attribute, also or ())
-    manner = Manner(attribute, others, strength, decoded=decoded, force=force, strip=strip)
+    manner = Manner(
+        attribute,
+        others,
+        strength,
+        decoded=decoded,
+        sheet=sheet,
+        walk=walk,
+        force=force,
+        strip=strip,
+    )
     for result in run_jobs(editor, jobs, manner):
         if as_json:
             output.answer_json(result.as_json())

@@ -26,6 +26,16 @@ def encode_split(
     return join(parts), torch.cat(labels)
 
 
+def take(codes: Codes, rows: Tensor) -> Codes:
+    """Some rows of codes, as often as they are named."""
+    return Codes(
+        codes.z_mu[rows],
+        codes.z_log_var[rows],
+        tuple(w[rows] for w in codes.w_mu),
+        tuple(w[rows] for w in codes.w_log_var),
+    )
+
+
 def join(parts: Sequence[Codes]) -> Codes:
     """Codes one after the other."""
     k = len(parts[0].w_mu)

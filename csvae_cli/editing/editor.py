@@ -3,7 +3,7 @@
 From Python: `Editor.of(runs.load(None, Path("runs"))).edit(image, "glasses")`, PIL in and PIL out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from csvae_cli.data.batches import to_pictures
+from csvae_cli.data.encoding import join, take
 from csvae_cli.data.framing import Framing, frame
 from csvae_cli.data.sources import SOURCES
 from csvae_cli.device import Compute, resolve
@@ -20,14 +20,17 @@ from csvae_cli.editing.pictures import Photo, crops, open_photo
 from csvae_cli.editing.styles import Style, parse_style
 from csvae_cli.errors import RequestError
 from csvae_cli.runs import Model
-from csvae_cli.sheets import picture
 from models.kind import Codes
 
 Points = Mapping[int, Tensor]
 """For each attribute that is edited a point of its W_i, d_i for all faces or N×d_i, one for each."""
 
 
-@dataclass(frozen=True)
+BATCH = 8
+"""Faces that are encoded or decoded at a time."""
+
+
+@dataclass(frozen=True, eq=False)
 class Editor:
     """A model on a device, and what is said of where the faces are."""
 
@@ -55,35 +58,42 @@ class Editor:
         """
         rgb = image.convert("RGB")
         photo = Photo(Path("the picture"), rgb, frame(rgb, "the picture", self.framing))
-        codes = self.encode(photo)
+        codes = self.encode([photo])
         index = self.model.config.model.index(attribute)
         point = parse_style(self.model, index, style).point
-        points = {} if point is None else {index: point}
-        return self.changed(photo, codes, self.reached(codes, points, strength))
+        points = self.reached(codes, {} if point is None else {index: point}, strength)
+        return self.blend(photo, codes, points, self.decode(codes, {}), self.decode(codes, points))
 
     def open(self, path: Path) -> Photo:
         """Raises WorkError where it is no picture, or shows no face."""
         return open_photo(path, self.framing)
 
     @torch.no_grad()
-    def encode(self, photo: Photo) -> Codes:
-        """The codes of its faces, a row each."""
-        x = crops(photo, self.model.config.model.shape).to(self.compute.device)
+    def encode(self, photos: Sequence[Photo]) -> Codes:
+        """The codes of their faces, a row each, photo after photo."""
+        x = torch.cat([crops(photo, self.model.config.model.shape) for photo in photos])
+        x = x.to(self.compute.device)
         with self.compute.autocast():
-            return self.model.kind.encode(x)
+            parts = [self.model.kind.encode(x[rows]) for rows in _batches(len(x))]
+        return take(join(parts), torch.arange(len(x), device=x.device))
 
     def style_of(self, path: Path, attribute: int) -> Style:
         """The style of the (largest) face of another picture. Raises WorkError."""
         other = open_photo(path, replace(self.framing, face="largest", eyes=None))
-        return Style(f"from-{path.stem}", self.encode(other).w_mu[attribute][0].cpu())
+        return Style(f"from-{path.stem}", self.encode([other]).w_mu[attribute][0].cpu())
 
     @torch.no_grad()
     def decode(self, codes: Codes, points: Points) -> Tensor:
         """G_ij(x, p), float N×C×H×W on the CPU, not clamped; what other W hold: `Model.others`."""
+        count = len(codes.z_mu)
+        given = {i: p.to(self.compute.device).expand(count, -1) for i, p in points.items()}
+        others = self.model.others(points)
+        parts = []
         with self.compute.autocast():
-            moved = {i: p.to(self.compute.device) for i, p in points.items()}
-            x = self.model.kind.switch(codes, moved, self.model.others(points))
-        return x.float().cpu()
+            for rows in _batches(count):
+                moved = {i: p[rows] for i, p in given.items()}
+                parts.append(self.model.kind.switch(take(codes, rows), moved, others).float().cpu())
+        return torch.cat(parts)[:count]
 
     def reached(self, codes: Codes, points: Points, strength: float) -> Points:
         """On the way from each face's own w to the points: 0 its own, 1 there, 2 as far again."""
@@ -95,11 +105,10 @@ class Editor:
             found[attribute] = own + strength * (point - own)
         return found
 
-    def changed(self, photo: Photo, codes: Codes, points: Points) -> Image.Image:
-        """The photo with all of its faces changed."""
+    def blend(self, photo: Photo, codes: Codes, points: Points, own: Tensor, drawn: Tensor) -> Image.Image:
+        """The photo with all of its faces changed. codes, points, own and drawn (decoded): of its faces."""
         if not points:
             return photo.image
-        own, drawn = self.decode(codes, {}), self.decode(codes, points)
         parts = []
         for attribute, point in points.items():
             shows = blending.shown(self.model, attribute, codes.w_mu[attribute])
@@ -116,9 +125,14 @@ class Editor:
             self._regions[attribute] = blending.region(self.model, attribute)
         return self._regions[attribute]
 
-    def squares(self, codes: Codes, points: Points) -> list[Image.Image]:
-        """The model's own pictures, one of every face."""
-        return [picture(square) for square in to_pictures(self.decode(codes, points))]
+
+def _batches(count: int) -> Iterator[Tensor]:
+    """Row numbers, always as many at a time: a picture alone comes out as among thousands, bit for bit.
+
+    The last ones are repeated to fill a batch.
+    """
+    for start in range(0, count, BATCH):
+        yield torch.arange(start, start + BATCH).clamp(max=count - 1)
 
 
 def searched(model: Model) -> bool:

@@ -47,7 +47,7 @@ def encode_pictures(editor: Editor, inputs: Sequence[Path], out: Path) -> Encode
         for number, source in enumerate(sources, start=1):
             try:
                 photo = editor.open(source)
-                codes = editor.encode(photo)
+                codes = editor.encode([photo])
             except WorkError as error:
                 failed.append(Failed(source, str(error)))
             else:

@@ -1,17 +1,29 @@
 """Edits of pictures: encode, change, decode, put back, write."""
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+import torch
+from PIL import Image
+from torch import Tensor
+
 from csvae_cli import runs
+from csvae_cli.data.batches import to_pictures
+from csvae_cli.data.encoding import take
 from csvae_cli.data.framing import Framed
-from csvae_cli.editing.editor import Editor, Points
-from csvae_cli.editing.pictures import Kept
+from csvae_cli.editing.editor import BATCH, Editor, Points
+from csvae_cli.editing.overview import Draw, sheet, thumbnail, walk
+from csvae_cli.editing.pictures import Kept, Photo
 from csvae_cli.editing.styles import Style
 from csvae_cli.editing.written import encode_picture, stripped, written_suffix
 from csvae_cli.errors import UserError, WorkError
+from csvae_cli.sheets import picture
+from models.kind import Codes
 
 
 @dataclass(frozen=True)
@@ -68,54 +80,169 @@ class Manner:
 
     attribute: the one with the styles; also: points of others, put into every picture; strength: see
     `Editor.reached`. decoded: the model's own squares, every face of a picture one; else photos, with all
-    their faces changed, and with their EXIF and profile unless `strip`.
+    their faces changed, and with their EXIF and profile unless `strip`. sheet, walk: also all styles of an
+    input on one labelled sheet, and one after the other as an animation.
     """
 
     attribute: int
     also: Points = field(default_factory=dict)
     strength: float = 1.0
     decoded: bool = False
+    sheet: bool = False
+    walk: bool = False
     force: bool = False
     strip: bool = False
 
 
-def run_jobs(editor: Editor, jobs: list[Job], manner: Manner) -> Iterator[Edited | Failed]:
-    """Every picture as it is written. One input that fails never stops the rest."""
-    taken: dict[Path, Style] = {}
-    for job in jobs:
-        try:
-            styles = job.styles
-            if job.style_from is not None:
-                if job.style_from not in taken:
-                    taken[job.style_from] = editor.style_of(job.style_from, manner.attribute)
-                styles = (taken[job.style_from],)
-            yield from _run(editor, job, styles, manner)
-        except UserError as error:
-            yield Failed(job.source, str(error))
+def run_jobs(editor: Editor, jobs: Sequence[Job], manner: Manner) -> Iterator[Edited | Failed]:
+    """Every picture, in the order of the jobs, a group at a time. One that fails never stops the rest.
+
+    Files are read and written side by side, and the faces of a group go through the model together.
+    """
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(jobs), BATCH):
+            opened = _without_twins(pool.map(partial(_open, editor, manner), jobs[start : start + BATCH]))
+            drawn = iter(_draw(editor, [one for one in opened if isinstance(one, _Opened)], manner))
+            done = [
+                pool.submit(_finish, editor, next(drawn), manner) if isinstance(one, _Opened) else one
+                for one in opened
+            ]
+            for results in done:
+                yield from [results] if isinstance(results, Failed) else results.result()
 
 
-def _run(editor: Editor, job: Job, styles: Sequence[Style], manner: Manner) -> Iterator[Edited]:
-    photo = editor.open(job.source)
-    codes = editor.encode(photo)
-    suffix = ".png" if manner.decoded else written_suffix(job.source)
-    faces = len(photo.framed.places)
-    marks = [f"-face{face + 1}" for face in range(faces)] if manner.decoded and faces > 1 else [""]
-    weaker = "" if manner.strength == 1 else f"-x{manner.strength:.2f}"
-    targets = [[job.folder / f"{style.name}{weaker}{mark}{suffix}" for mark in marks] for style in styles]
-    _check_targets(job.source, [target for row in targets for target in row], force=manner.force)
+@dataclass(frozen=True)
+class _Opened:
+    """A job whose photo was read. targets: for each style a file, or (decoded) one for each face."""
+
+    job: Job
+    photo: Photo
+    styles: tuple[Style, ...]
+    targets: tuple[tuple[Path, ...], ...]
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """The same with what the model makes of its N faces: codes, decoded as they are and in each style."""
+
+    opened: _Opened
+    codes: Codes
+    own: Tensor
+    styles: tuple[tuple[Points, Tensor], ...]
+
+
+def _open(editor: Editor, manner: Manner, job: Job) -> _Opened | Failed:
+    try:
+        styles = job.styles
+        if job.style_from is not None:
+            styles = (_style_from(editor, manner.attribute, job.style_from),)
+        photo = editor.open(job.source)
+        suffix = ".png" if manner.decoded else written_suffix(job.source)
+        faces = len(photo.framed.places)
+        marks = [f"-face{face + 1}" for face in range(faces)] if manner.decoded and faces > 1 else [""]
+        weaker = "" if manner.strength == 1 else f"-x{manner.strength:.2f}"
+        targets = tuple(
+            tuple(job.folder / f"{style.name}{weaker}{mark}{suffix}" for mark in marks) for style in styles
+        )
+        extras = [job.folder / name for name in _extras(manner)]
+        _check_targets(job.source, [*extras, *(t for row in targets for t in row)], force=manner.force)
+    except UserError as error:
+        return Failed(job.source, str(error))
+    return _Opened(job, photo, styles, targets)
+
+
+@lru_cache(maxsize=256)
+def _style_from(editor: Editor, attribute: int, path: Path) -> Style:
+    return editor.style_of(path, attribute)
+
+
+def _draw(editor: Editor, group: Sequence[_Opened], manner: Manner) -> Iterator[_Drawn]:
+    """All faces in all styles, decoded together."""
+    if not group:
+        return
+    counts = [len(opened.photo.framed.places) for opened in group]
+    codes = editor.encode([opened.photo for opened in group])
+    own = editor.decode(codes, {})
+    starts = [sum(counts[:place]) for place in range(len(group))]
+    spans = [torch.arange(start, start + count) for start, count in zip(starts, counts, strict=True)]
+    parts = [take(codes, rows) for rows in spans]
+    asked = [
+        editor.reached(part, _points(style, part, manner), manner.strength)
+        for opened, part in zip(group, parts, strict=True)
+        for style in opened.styles
+    ]
+    repeated = torch.cat([rows.repeat(len(one.styles)) for one, rows in zip(group, spans, strict=True)])
+    together = {i: torch.cat([points[i] for points in asked]) for i in asked[0]}
+    sizes = [count for one, count in zip(group, counts, strict=True) for _ in one.styles]
+    drawn = iter(editor.decode(take(codes, repeated), together).split(sizes))
+    points = iter(asked)
+    for opened, part, rows in zip(group, parts, spans, strict=True):
+        styles = tuple((next(points), next(drawn)) for _ in opened.styles)
+        yield _Drawn(opened, part, own[rows], styles)
+
+
+def _points(style: Style, codes: Codes, manner: Manner) -> Points:
+    """Of every edited attribute, a row a face; the picture's own style is its own w."""
+    count = len(codes.z_mu)
+    own = codes.w_mu[manner.attribute].float().cpu()
+    point = own if style.point is None else style.point.expand(count, -1)
+    return {manner.attribute: point, **{i: p.expand(count, -1) for i, p in manner.also.items()}}
+
+
+def _finish(editor: Editor, drawn: _Drawn, manner: Manner) -> list[Edited | Failed]:
+    """Blended and written."""
+    opened, job, photo = drawn.opened, drawn.opened.job, drawn.opened.photo
     name = editor.model.config.model.attributes[manner.attribute]
-    for style, row in zip(styles, targets, strict=True):
-        asked = {} if style.point is None else {manner.attribute: style.point}
-        points = editor.reached(codes, {**asked, **manner.also}, manner.strength)
-        if manner.decoded:
-            images, kept = editor.squares(codes, points), Kept()
-        else:
-            images, kept = [editor.changed(photo, codes, points)], photo.kept
-        reached = points.get(manner.attribute, codes.w_mu[manner.attribute].cpu()).expand(faces, -1).tolist()
-        for target, image, point in zip(row, images, reached, strict=False):
-            out, keeping = stripped(image, kept) if manner.strip else (image, kept)
-            runs.write(target, encode_picture(out, suffix, keeping))
-            yield Edited(job.source, target, name, point, style.name, job.style_from, photo.framed)
+    results: list[Edited | Failed] = []
+    frames: list[list[Image.Image]] = []
+    try:
+        for style, targets, (points, faces) in zip(opened.styles, opened.targets, drawn.styles, strict=True):
+            moved = {i: p for i, p in points.items() if i != manner.attribute or style.point is not None}
+            if manner.decoded:
+                squares = to_pictures(faces if moved else drawn.own)
+                images, kept = [picture(square) for square in squares], Kept()
+            else:
+                images, kept = [editor.blend(photo, drawn.codes, moved, drawn.own, faces)], photo.kept
+            if manner.sheet or manner.walk:
+                frames.append([thumbnail(image) for image in images])
+            for target, image, point in zip(targets, images, points[manner.attribute].tolist(), strict=False):
+                out, keeping = stripped(image, kept) if manner.strip else (image, kept)
+                runs.write(target, encode_picture(out, target.suffix, keeping))
+                results.append(
+                    Edited(job.source, target, name, point, style.name, job.style_from, photo.framed)
+                )
+        for extra, draw in _extras(manner).items():
+            runs.write(job.folder / extra, draw([style.name for style in opened.styles], frames))
+            kind = Path(extra).stem
+            results.append(
+                Edited(job.source, job.folder / extra, name, [], kind, job.style_from, photo.framed)
+            )
+    except UserError as error:
+        results.append(Failed(job.source, str(error)))
+    return results
+
+
+def _extras(manner: Manner) -> dict[str, Draw]:
+    """The files besides the pictures, and what draws them."""
+    wanted = {"sheet.png": (manner.sheet, sheet), "walk.webp": (manner.walk, walk)}
+    return {name: draw for name, (asked, draw) in wanted.items() if asked}
+
+
+def _without_twins(opened: Iterable[_Opened | Failed]) -> list[_Opened | Failed]:
+    """What would be written where another of the group is, fails."""
+    taken: set[Path] = set()
+    found: list[_Opened | Failed] = []
+    for one in opened:
+        if isinstance(one, _Opened):
+            targets = {target for row in one.targets for target in row}
+            if twins := targets & taken:
+                found.append(
+                    Failed(one.job.source, f"{min(twins)} is written already; choose another --out.")
+                )
+                continue
+            taken |= targets
+        found.append(one)
+    return found
 
 
 def _check_targets(source: Path, targets: list[Path], *, force: bool) -> None:

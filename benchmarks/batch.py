@@ -1,0 +1,105 @@
+"""A folder of aligned pictures through `csvae transfer`, against what it cannot do without.
+
+    python benchmarks/batch.py DIR/full_size_valid.zip [--count 2000]
+
+The time of the whole command less that of a single picture (start and loading), against Pillow's for reading
+and writing the same files and the model's own for encoding each once and decoding it twice (measured before
+and after); and the peak memory for a quarter of the files and for all of them.
+"""
+
+import argparse
+import io
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from csvae_cli import device, runs
+from csvae_cli.data.framing import Framing
+from csvae_cli.editing.editor import BATCH, Editor
+from csvae_cli.editing.styles import default_style
+
+PROGRAM = (
+    "import resource, sys; from csvae_cli.app import main; code = main(sys.argv[1:]); "
+    "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, file=sys.stderr); sys.exit(code)"
+)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("zip", type=Path)
+    parser.add_argument("--count", type=int, default=2000)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        with zipfile.ZipFile(options.zip) as archive:
+            names = [name for name in archive.namelist() if name.endswith(".jpg")]
+            files = [archive.read(name) for name in names]
+        for part, count in (("one", 1), ("quarter", options.count // 4), ("all", options.count)):
+            (root / part).mkdir()
+            for number in range(count):
+                (root / part / f"{number:05d}.jpg").write_bytes(files[number % len(files)])
+        seconds, memory = {}, {}
+        before = model_time(root / "all")
+        for part in ("one", "quarter", "all"):
+            seconds[part], memory[part] = transfer(root / part)
+        needed = pillow(root / "all") + (before + model_time(root / "all")) / 2
+        taken = seconds["all"] - seconds["one"]
+        print(
+            f"{options.count} pictures: {taken:.1f} s; Pillow and the model alone {needed:.1f} s; "
+            f"{taken / needed:.2f} times; peak memory {memory['quarter']} MB for a quarter of them, "
+            f"{memory['all']} MB for all"
+        )
+
+
+def transfer(folder: Path) -> tuple[float, int]:
+    """Seconds, and the peak of memory in MB."""
+    command = [sys.executable, "-c", PROGRAM, "transfer", folder, "--attr", "glasses", "--align", "celeba"]
+    start = time.perf_counter()
+    done = subprocess.run(
+        [*command, "--out", folder.with_name(f"{folder.name}-out")],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "CSVAE_RUNS": str(folder / "none")},
+    )
+    return time.perf_counter() - start, int(done.stderr.split()[-1])
+
+
+def pillow(folder: Path) -> float:
+    """Seconds to read every picture and to write it again."""
+    out = folder.with_name("pillow")
+    out.mkdir()
+    start = time.perf_counter()
+    for path in sorted(folder.iterdir()):
+        buffer = io.BytesIO()
+        Image.open(path).convert("RGB").save(buffer, "JPEG", quality=95, subsampling=0)
+        (out / path.name).write_bytes(buffer.getvalue())
+    return time.perf_counter() - start
+
+
+@torch.no_grad()
+def model_time(folder: Path) -> float:
+    """Seconds to encode all and to decode each twice, measured on 50 batches."""
+    model = runs.load(str(runs.PACKAGED), Path())
+    editor = Editor(model, device.resolve("auto", "auto"), Framing(True, "celeba"))
+    photo = editor.open(next(folder.iterdir()))
+    codes = editor.encode([photo] * BATCH)
+    point = default_style(model, 0).point
+    start = time.perf_counter()
+    for _ in range(50):
+        editor.encode([photo] * BATCH)
+        editor.decode(codes, {})
+        editor.decode(codes, {0: point} if point is not None else {})
+    return (time.perf_counter() - start) / 50 / BATCH * len(list(folder.iterdir()))
+
+
+if __name__ == "__main__":
+    main()
