@@ -150,3 +150,18 @@ def test_stages_train_their_own_terms_alone():
         assert {model.owners[name] for name in model.terms(x, y, noise())} == {stage}
     found = model.map_terms(model.code(x)[0].detach(), y, noise())
     assert {model.owners[name] for name in found} == {MAP}
+
+
+def test_a_label_of_which_few_are_known_is_heard_more_by_the_root():
+    model = build("flow-csvae", **POINTS, labels=2, latent_dim=3)
+    y = torch.full((16, 2), -1)
+    y[:, 0] = torch.arange(16) % 2  # all are known, and half present
+    y[:4, 1] = torch.tensor([0, 1, 0, 1])  # a quarter is
+    before = model.map_terms(torch.randn(16, model.code_dim, generator=noise()), y, noise())["label"]
+    model.expect(y)
+    after = model.map_terms(torch.randn(16, model.code_dim, generator=noise()), y, noise())["label"]
+    w_alone = y.clone()
+    w_alone[:, 0] = -1
+    second = model.map_terms(torch.randn(16, model.code_dim, generator=noise()), w_alone, noise())["label"]
+    # The first label's part is as it was, the second's is twice what it was: the root of 16 / 4.
+    assert torch.allclose(after - before, second / 2, atol=1e-5)
