@@ -28,6 +28,7 @@ def encode_split(
 
 def take(codes: Codes, rows: Tensor) -> Codes:
     """Some rows of codes, as often as they are named."""
+    rows = rows.to(codes.z_mu.device)
     return Codes(
         codes.z_mu[rows],
         codes.z_log_var[rows],

@@ -40,8 +40,8 @@ _CELEBA = "CelebA: img_align_celeba/ or its .zip, and the official text files"
 _KEPT = ("male", "young", "smiling")
 
 
-def _everyone(description: str, *attributes: str) -> Entry:
-    options = {"attributes": attributes, "everyone": True}
+def _celeba(description: str, *attributes: str, everyone: bool = False) -> Entry:
+    options = {"attributes": attributes, "everyone": everyone}
     return Entry(
         "csvae_cli.data.celeba:CelebA", description, attributes, _CELEBA, options, _KEPT, aligned=True
     )
@@ -53,37 +53,15 @@ SOURCES: dict[str, Entry] = {
         "faces drawn by csvae itself, with known factors; nothing to download",
         ("glasses", "facial-hair"),
     ),
-    "celeba-glasses": Entry(
-        "csvae_cli.data.celeba:CelebA",
-        "CelebA, everyone with glasses and twice as many without",
-        ("glasses",),
-        _CELEBA,
-        {"attributes": ("glasses",)},
-        _KEPT,
-        aligned=True,
+    "celeba-glasses": _celeba("CelebA, everyone with glasses and twice as many without", "glasses"),
+    "celeba-facial-hair": _celeba("CelebA, everyone with facial hair and as many without", "facial-hair"),
+    "celeba-glasses-facial-hair": _celeba(
+        "CelebA, the two above together, with both labels", "glasses", "facial-hair"
     ),
-    "celeba-facial-hair": Entry(
-        "csvae_cli.data.celeba:CelebA",
-        "CelebA, everyone with facial hair and as many without",
-        ("facial-hair",),
-        _CELEBA,
-        {"attributes": ("facial-hair",)},
-        _KEPT,
-        aligned=True,
-    ),
-    "celeba-glasses-facial-hair": Entry(
-        "csvae_cli.data.celeba:CelebA",
-        "CelebA, the two above together, with both labels",
-        ("glasses", "facial-hair"),
-        _CELEBA,
-        {"attributes": ("glasses", "facial-hair")},
-        _KEPT,
-        aligned=True,
-    ),
-    "celeba": _everyone("CelebA, everyone, with both labels", "glasses", "facial-hair"),
-    "celeba-wearing-hat": _everyone("CelebA, everyone, with and without hats", "wearing-hat"),
-    "celeba-smiling": _everyone("CelebA, everyone, smiling or not", "smiling"),
-    "celeba-bangs": _everyone("CelebA, everyone, with and without bangs", "bangs"),
+    "celeba": _celeba("CelebA, everyone, with both labels", "glasses", "facial-hair", everyone=True),
+    "celeba-wearing-hat": _celeba("CelebA, everyone, with and without hats", "wearing-hat", everyone=True),
+    "celeba-smiling": _celeba("CelebA, everyone, smiling or not", "smiling", everyone=True),
+    "celeba-bangs": _celeba("CelebA, everyone, with and without bangs", "bangs", everyone=True),
     "fer2013": Entry(
         "csvae_cli.data.fer2013:Fer2013",
         "FER2013, faces from the web with seven expressions, grey 48×48",

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from csvae_cli.data.batches import Batches
 from csvae_cli.data.dataset import SplitName
-from csvae_cli.data.encoding import encode_split
+from csvae_cli.data.encoding import encode_split, take
 from csvae_cli.evaluation.figures import Figure
-from csvae_cli.evaluation.subject import Subject, take
+from csvae_cli.evaluation.subject import Subject
 from csvae_cli.output import Progress
 from models.kind import Codes
 from models.subspace import plane

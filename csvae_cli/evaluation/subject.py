@@ -8,7 +8,7 @@ from torch import Tensor
 
 from csvae_cli.data.batches import Batches
 from csvae_cli.data.dataset import Dataset, SplitName
-from csvae_cli.data.encoding import encode_split
+from csvae_cli.data.encoding import encode_split, take
 from csvae_cli.device import Compute
 from csvae_cli.errors import RequestError
 from csvae_cli.runs import Model
@@ -136,17 +136,6 @@ def make(model: Model, data: Dataset, split: SplitName, compute: Compute) -> Sub
 def _strata(y: Tensor, attributes: tuple[str, ...], edited: tuple[str, ...]) -> Tensor:
     """For each row (labels N×k of the data) the number of its stratum: all labels that are not edited."""
     return combinations(y.cpu()[:, [column for column, name in enumerate(attributes) if name not in edited]])
-
-
-def take(codes: Codes, rows: Tensor) -> Codes:
-    """Some rows of codes."""
-    rows = rows.to(codes.z_mu.device)
-    return Codes(
-        codes.z_mu[rows],
-        codes.z_log_var[rows],
-        tuple(w[rows] for w in codes.w_mu),
-        tuple(w[rows] for w in codes.w_log_var),
-    )
 
 
 def _columns(y: Tensor, common: tuple[tuple[str, int, int], ...], count: int) -> Tensor:
