@@ -61,6 +61,17 @@ def stack(sheets: Sequence[Image.Image]) -> Image.Image:
     return page
 
 
+def beside(sheets: Sequence[Image.Image]) -> Image.Image:
+    """One sheet to the right of the other."""
+    size = (sum(s.width for s in sheets) + 8 * (len(sheets) - 1), max(s.height for s in sheets))
+    page = Image.new("RGB", size, _PAPER)
+    left = 0
+    for sheet in sheets:
+        page.paste(sheet, (left, 0))
+        left += sheet.width + 8
+    return page
+
+
 def style_points(subspace: SubspaceStatistics, absent: Tensor) -> tuple[list[str], list[Tensor]]:
     """The styles that a sheet shows of W_i, with their names: off, mean, and along the principal axes."""
     names, points = ["off", "mean"], [absent, subspace.present_mean]

@@ -80,6 +80,30 @@ def test_a_sheet_without_any_input(capsys: pytest.CaptureFixture[str]) -> None:
         assert picture.width > 10 * 64
 
 
+def test_two_attributes_make_a_grid_of_grids(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["grid", str(PORTRAIT), "--attr", "glasses", "--attr", "facial-hair"]
+    assert main([*command, "--align", "celeba", "--out", "both.png"]) == 0
+    assert "as CelebA's pictures are" in capsys.readouterr().err
+    style = ["--at=" + _point("glasses"), "--also", "facial-hair=" + _point("facial-hair")]
+    edit = ["transfer", str(PORTRAIT), "--align", "celeba", "--decoded", "--attr", "glasses", *style]
+    assert main([*edit, "--out", "."]) == 0
+    with Image.open(next(Path("astronaut-glasses").iterdir())) as one, Image.open("both.png") as sheet:
+        face, page = (np.asarray(picture.convert("RGB")).astype(int) for picture in (one, sheet))
+    middle = page[page.shape[0] // 3 : -page.shape[0] // 3, page.shape[1] // 3 : -page.shape[1] // 3]
+    windows = np.lib.stride_tricks.sliding_window_view(middle, (64, 64), axis=(0, 1))[..., ::8, ::8]
+    small = face[::8, ::8].transpose(2, 0, 1)
+    assert np.abs(windows - small).mean((2, 3, 4)).min() < 1  # the means of both in the middle of the middle
+    assert main([*command, "--attr", "glasses", "--out", "three.png"]) == 2
+
+
+def _point(attribute: str) -> str:
+    """The mean of those who have it."""
+    config = runs.read_config(runs.PACKAGED / "config.json")
+    found = runs.read_statistics(runs.PACKAGED / "statistics.safetensors", config)
+    mean = found.subspaces[config.model.index(attribute)].present_mean
+    return ",".join(f"{value:.5f}" for value in mean.tolist())
+
+
 def test_it_says_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

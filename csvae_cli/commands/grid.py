@@ -9,7 +9,6 @@ from csvae_cli.commands.options import (
     RUNS,
     Align,
     AlignOption,
-    Attribute,
     Device,
     Eyes,
     FaceOption,
@@ -25,7 +24,15 @@ from csvae_cli.commands.options import (
 
 def grid(
     inputs: Inputs = [],  # noqa: B006 (Typer copies it)
-    attr: Attribute = None,
+    attrs: Annotated[
+        list[str],
+        typer.Option(
+            "--attr",
+            metavar="NAME",
+            help="The attribute; two of them draw a grid of grids, the second's styles within the first's. "
+            "Default: all, one below the other.",
+        ),
+    ] = [],  # noqa: B006
     size: Annotated[
         str, typer.Option("--grid", metavar="RxC", help="Of one picture's plane of styles: rows and columns.")
     ] = "5x7",
@@ -47,9 +54,11 @@ def grid(
 ) -> None:
     """Draw one sheet: people down, styles across; of a single picture, the plane of its styles.
 
-    Without pictures it shows the faces that the training put aside. Example: csvae grid
+    Without pictures it shows the faces that the training put aside. Rows and columns are called by their p.
+    Example: csvae grid
     """
     from csvae_cli import output
+    from csvae_cli.data.framing import summary
     from csvae_cli.device import resolve
     from csvae_cli.editing import sheet
     from csvae_cli.editing.editor import Editor
@@ -61,7 +70,9 @@ def grid(
     loaded = load(model, runs)
     target = sheet.target(loaded, out, force=force)
     editor = Editor(loaded, resolve(device, precision.value), framing_of(loaded, align.value, face, eyes))
-    sheet.write(editor, inputs, attr, (rows, columns), span, target)
+    framed = sheet.write(editor, inputs, attrs, (rows, columns), span, target)
+    if framed:
+        output.say(f"csvae: {summary(framed)}")
     output.answer_json({"output": str(target), "model": loaded.name}) if as_json else output.answer(
         str(target)
     )

@@ -9,12 +9,18 @@ from torch import Tensor
 
 from csvae_cli import runs, sheets
 from csvae_cli.data.batches import from_pictures, to_pictures
-from csvae_cli.editing.editor import Editor
+from csvae_cli.data.encoding import take
+from csvae_cli.data.framing import Framed
+from csvae_cli.editing.editor import Editor, Points
 from csvae_cli.editing.pictures import crops, find_inputs
 from csvae_cli.editing.requests import attribute_of
-from csvae_cli.editing.styles import plane
 from csvae_cli.errors import RequestError
 from csvae_cli.runs import Model
+from models import subspace as subspaces
+from models.kind import Codes
+
+_WITHIN = 3
+"""Rows and columns of a grid of grids, at most."""
 
 
 def target(model: Model, out: Path | None, *, force: bool) -> Path:
@@ -35,68 +41,124 @@ def target(model: Model, out: Path | None, *, force: bool) -> Path:
 def write(
     editor: Editor,
     inputs: Sequence[Path],
-    attr: str | None,
+    attrs: Sequence[str],
     size: tuple[int, int],
     span: float,
     path: Path,
-) -> None:
-    """Draw and write. Raises RequestError and WorkError."""
+) -> list[Framed]:
+    """Draw and write; returns where the model looked in each input. Raises RequestError and WorkError.
+
+    Of one picture a plane of styles for each attribute, of two named attributes a grid of grids for each
+    picture, else people down and styles across.
+    """
     model = editor.model
-    names = (attr,) if attr is not None or len(model.config.model.edited) == 1 else model.config.model.edited
-    attributes = [attribute_of(model, name) for name in names]
-    sources = find_inputs(inputs)
-    if sources:
-        shape = model.config.model.shape
-        faces = [crops(editor.open(source), shape) for source in sources]
+    attributes = [attribute_of(model, name) for name in attrs or model.config.model.edited]
+    if len(attrs) > 2 or len(set(attributes)) < len(attributes):
+        raise RequestError("--attr names one attribute, or two different ones for a grid of grids.")
+    photos = [editor.open(source) for source in find_inputs(inputs)]
+    if photos:
+        faces = [crops(photo, model.config.model.shape) for photo in photos]
         x = torch.cat(faces)
-        labels = [source.stem for source, of_one in zip(sources, faces, strict=True) for _ in of_one]
+        labels = [photo.path.stem for photo, of_one in zip(photos, faces, strict=True) for _ in of_one]
     else:
         x, labels = from_pictures(model.statistics.faces), []
     x = x.to(editor.compute.device)
-    if len(labels) == 1:
+    if len(attrs) == 2:
+        pages = [_both(editor, one[None], attributes, size, span) for one in x]
+    elif len(labels) == 1:
         pages = [_plane(editor, x, attribute, size, span) for attribute in attributes]
     else:
         pages = [_people(editor, x, attribute, labels) for attribute in attributes]
     runs.write(path, sheets.png(sheets.stack(pages)))
+    return [photo.framed for photo in photos]
 
 
 def _people(editor: Editor, x: Tensor, attribute: int, labels: Sequence[str]) -> Image.Image:
     model = editor.model
-    styles = sheets.style_points(
-        model.statistics.subspaces[attribute], editor.model.kind.anchors(attribute)[0]
-    )
+    styles = sheets.style_points(model.statistics.subspaces[attribute], model.kind.anchors(attribute)[0])
     title = f"{model.config.model.attributes[attribute]}, {model.config.model.kind}"
     with torch.no_grad():
-        codes = editor.model.kind.encode(x)
+        codes = model.kind.encode(x)
     others = model.config.model.others
-    return sheets.people_by_styles(editor.model.kind, x, codes, attribute, *styles, title, labels, others)
+    return sheets.people_by_styles(model.kind, x, codes, attribute, *styles, title, labels, others)
 
 
 def _plane(editor: Editor, x: Tensor, attribute: int, size: tuple[int, int], span: float) -> Image.Image:
     """One person: the picture, its reconstruction and without the attribute on the left, then the plane."""
     model = editor.model
     with torch.no_grad():
-        codes = editor.model.kind.encode(x)
-    styles = plane(model, attribute, *size, span)
-    columns = min(size[1], len(styles))
-    rows = len(styles) // columns
+        codes = model.kind.encode(x)
+    styles, down, across = _axes(model, attribute, size, span)
     faces = [
         x[0].cpu(),
         editor.decode(codes, {})[0],
-        editor.decode(codes, {attribute: editor.model.kind.anchors(attribute)[0]})[0],
+        editor.decode(codes, {attribute: model.kind.anchors(attribute)[0]})[0],
     ]
     blank = torch.ones_like(faces[0])
-    left = (faces + [blank] * rows)[:rows]
-    points = [{} if style.point is None else {attribute: style.point} for style in styles]
-    drawn = torch.cat([editor.decode(codes, point) for point in points]).unflatten(0, (rows, columns))
-    cells = torch.stack([to_pictures(torch.stack([left[row], *drawn[row]])) for row in range(rows)])
+    left = (faces + [blank] * len(down))[: len(down)]
+    drawn = _drawn(editor, codes, [{attribute: point} for point in styles], (len(down), len(across)))
+    cells = torch.stack([to_pictures(torch.stack([left[row], *drawn[row]])) for row in range(len(down))])
     name = model.config.model.attributes[attribute]
-    across = [_number(styles[column].point, 0) for column in range(columns)]
-    down = [_number(styles[row * columns].point, 1) for row in range(rows)]
-    heads = ["picture", *across]
-    title = f"{name}: picture, own, off; W from {styles[0].name[2:]} to {styles[-1].name[2:]}"
-    return sheets.contact_sheet(cells, down, heads, title)
+    return sheets.contact_sheet(cells, down, ["picture", *across], f"{name}: picture, own, off; then styles")
 
 
-def _number(point: Tensor | None, coordinate: int) -> str:
-    return "" if point is None or len(point) <= coordinate else f"{float(point[coordinate]):+.1f}"
+def _both(
+    editor: Editor, x: Tensor, attributes: Sequence[int], size: tuple[int, int], span: float
+) -> Image.Image:
+    """One person, two attributes: a plane of the first's styles, in each a plane of the second's.
+
+    The paper's Figure 5. The planes have at most three rows and columns.
+    """
+    model = editor.model
+    small = (min(size[0], _WITHIN), min(size[1], _WITHIN))
+    with torch.no_grad():
+        codes = model.kind.encode(x)
+    (outer, down, across), inner = (_axes(model, attribute, small, span) for attribute in attributes)
+    one, other = attributes
+    bands = []
+    for row in range(len(down)):
+        blocks = []
+        for column in range(len(across)):
+            first = outer[row * len(across) + column]
+            points = [{one: first, other: second} for second in inner[0]]
+            drawn = _drawn(editor, codes, points, (len(inner[1]), len(inner[2])))
+            cells = torch.stack([to_pictures(line) for line in drawn])
+            at = ", ".join(part for part in (across[column], down[row]) if part)
+            title = f"{model.config.model.attributes[one]} {at}"
+            blocks.append(sheets.contact_sheet(cells, inner[1], inner[2], title))
+        bands.append(sheets.beside(blocks))
+    return sheets.stack(bands)
+
+
+def _drawn(editor: Editor, codes: Codes, points: Sequence[Points], size: tuple[int, int]) -> Tensor:
+    """One person in each style, rows×columns×C×H×W."""
+    rows = torch.zeros(len(points), dtype=torch.int64)
+    together = {i: torch.stack([point[i] for point in points]) for i in points[0]}
+    drawn: Tensor = editor.decode(take(codes, rows), together).unflatten(0, size)
+    return drawn
+
+
+def _axes(
+    model: Model, attribute: int, size: tuple[int, int], span: float
+) -> tuple[Tensor, list[str], list[str]]:
+    """The plane of an attribute's styles, row by row (N×d_i), and what its rows and columns are called.
+
+    By their p, coordinates of W_i where it has up to 2, else coefficients of principal components.
+    """
+    subspace = model.statistics.subspaces[attribute]
+    dim = len(subspace.stds)
+    rows, columns = (1, size[1]) if dim == 1 else size
+    points = subspaces.plane(subspace, rows, columns, span)
+    table = points.unflatten(0, (rows, columns))
+    if dim > 2:
+        steps = subspaces.grid(torch.zeros(2), rows, columns, span).unflatten(0, (rows, columns))
+        across = [f"pc1 {_tenth(value):+.1f}" for value in steps[0, :, 0].tolist()]
+        return points, [f"pc2 {_tenth(value):+.1f}" for value in steps[:, 0, 1].tolist()], across
+    across = [f"w1 {_tenth(value):+.1f}" for value in table[0, :, 0].tolist()]
+    down = [f"w2 {_tenth(value):+.1f}" for value in table[:, 0, 1].tolist()] if dim == 2 else [""]
+    return points, down, across
+
+
+def _tenth(value: float) -> float:
+    """Rounded, and never −0."""
+    return round(value, 1) + 0.0
