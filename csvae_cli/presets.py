@@ -37,6 +37,7 @@ _PRINTED = {
     "kl_s": 1.0,
     "nll": 1.0,
     "style": 5.0,
+    "outside": 10.0,
 }
 
 _DEFAULT_EXAMPLES = 128_000
@@ -46,7 +47,7 @@ _MAP_EXAMPLES = 120_000
 """The same for a new map on a finished autoencoder."""
 
 _TERMS: Mapping[KindName, tuple[str, ...]] = {
-    "flow-csvae": ("reading", "recon", "features", "kl_s", "nll", "label", "style"),
+    "flow-csvae": ("reading", "recon", "features", "kl_s", "nll", "label", "style", "outside"),
     "csvae": ("recon", "kl_z", "kl_w", "neg_entropy", "adversary"),
     "condvae-info": ("recon", "kl_z", "label", "confusion", "adversary"),
     "condvae": ("recon", "kl_z", "label"),

@@ -21,12 +21,15 @@ from models.priors import (
     log_normal,
     sample,
 )
-from models.styles import alike, contrast
+from models.regions import occlusion, outside, reach
+from models.styles import alike, combinations, contrast, partners
 
 READER, AUTOENCODER = "reader", "autoencoder"
 
-_CHUNK, _CONTRASTED = 256, 4000
-"""Pictures at a time; how many with and without a label tell its styles."""
+_CHUNK, _CONTRASTED, _LOOKED_AT, _MEASURED = 256, 4000, 100, 16
+"""Pictures at a time; how many with and without a label tell its styles; how many show where it is, and what
+a change of the code changes.
+"""
 
 
 class FlowCSVAE(Kind):
@@ -39,7 +42,7 @@ class FlowCSVAE(Kind):
     the autoencoder what matters to the eye (none for points); the `autoencoder`; the `map`.
     """
 
-    for_training = ("reader.", "style_heads.", "contrast_", "weight")
+    for_training = ("reader.", "style_heads.", "contrast_", "beyond_", "weight")
     log_odds: Tensor
     weight: Tensor
     weight_known: Tensor
@@ -78,8 +81,9 @@ class FlowCSVAE(Kind):
         self.styled = range(styled if self.reader is not None else 0)
         features = 0 if self.reader is None else self.reader.coarse_features
         if self.styled:
-            self.owners["style"] = MAP
+            self.owners |= {"style": MAP, "outside": MAP}
         for i in self.styled:
+            self.register_buffer(f"beyond_{i}", torch.zeros(self.code_dim, self.code_dim))
             self.register_buffer(f"contrast_{i}", torch.zeros(features, self.w_dims[i]))
             self.register_buffer(f"contrast_offset_{i}", torch.zeros(self.w_dims[i]))
         self.style_heads: Sequence[nn.Linear] = nn.ModuleList(  # type: ignore[assignment]
@@ -181,6 +185,9 @@ class FlowCSVAE(Kind):
         nll: −log p(s|y), an unknown label marginalised; label: −Σ log p(y_i|w_i), rare labels weighing as
         much as common ones; style: −log N(t_i; h_i(w_i), I) up to its constant, of those who have label i
         and summed over the styled labels: without it the likelihood may as well leave a style t_i in z.
+        outside: what changes outside the region of label i as a person takes the w_i of another who is alike
+        in the kept labels, as a share of what two people differ by there; of one styled label drawn anew for
+        every batch. Without it W_i takes whatever varies most, as the light of the picture.
         """
         s, styles = codes[:, : self.code_dim], codes[:, self.code_dim :]
         if self.code_noise:
@@ -204,6 +211,11 @@ class FlowCSVAE(Kind):
                     for i, head, true_i in zip(self.styled, self.style_heads, true, strict=True)
                 ]
             ).sum()
+            i = int(torch.randint(len(self.styled), (1,), generator=noise, device=s.device))
+            giver = partners(combinations(y[:, len(self.styled) :]), noise)
+            taken = self.flow.inverse(torch.cat([z, *w[:i], w[i][giver], *w[i + 1 :]], dim=1))
+            moved = (taken - s) @ self.flow.whitening.T
+            terms["outside"] = ((moved @ self.get_buffer(f"beyond_{i}")) * moved).sum(1).mean()
         return terms
 
     def label_logits(self, w: Sequence[Tensor]) -> Tensor:
@@ -216,10 +228,9 @@ class FlowCSVAE(Kind):
         self.weight_known.copy_((len(y) / (y >= 0).sum(0).clamp(min=1)).sqrt())
 
     def begin_map(self, rows: Rows, y: Tensor) -> None:
-        """Whiten by the codes of all rows, and find what the styles of each styled label are."""
-        self.flow.whiten_by(
-            torch.cat([self.code(rows(part))[0] for part in torch.arange(len(y)).split(_CHUNK)])
-        )
+        """Whiten by the codes of all rows; find what the styles of each styled label are, and where it is."""
+        codes = torch.cat([self.code(rows(part))[0] for part in torch.arange(len(y)).split(_CHUNK)])
+        self.flow.whiten_by(codes)
         kept = torch.arange(len(self.styled), self.labels)
         for i in self.styled:
             present, absent = (
@@ -229,6 +240,27 @@ class FlowCSVAE(Kind):
             matrix, offset = contrast(present, absent, self.w_dims[i])
             self.get_buffer(f"contrast_{i}").copy_(matrix)
             self.get_buffer(f"contrast_offset_{i}").copy_(offset)
+        if self.styled:
+            weights = torch.stack([self._outside(i, rows, y) for i in self.styled])
+            some = codes[torch.linspace(0, len(codes) - 1, _MEASURED).long()]
+            steps = torch.linalg.inv(self.flow.whitening)
+            for i, metric in zip(self.styled, reach(self.decoder, some, steps, weights), strict=True):
+                # Whitened, two people differ by 2 in every direction, so that they are 1 apart in the mean.
+                self.get_buffer(f"beyond_{i}").copy_(metric / (2 * metric.trace()).clamp(min=1e-12))
+
+    def _outside(self, i: int, rows: Rows, y: Tensor) -> Tensor:
+        """`regions.outside` of label i, by the pictures in which the reader sees it, H×W."""
+        assert self.reader is not None
+        reader = self.reader
+
+        def log_odds(x: Tensor) -> Tensor:
+            return torch.cat([reader.logits(part).float()[:, i] for part in x.split(_CHUNK)])
+
+        present = rows((y[:, i] == 1).nonzero()[:_LOOKED_AT, 0])
+        seen = present[log_odds(present) > 0] if len(present) else present
+        mean = rows(torch.linspace(0, len(y) - 1, _CHUNK).long()).mean(0)
+        lost = occlusion(log_odds, seen, mean, 16, 2) if len(seen) else torch.zeros(16, 16)
+        return outside(lost, *self.shape[1:])
 
     def settle(self, z_mu: Tensor, y: Tensor) -> None:
         """Nothing is put to rest: the map has no direction that the decoder has not seen."""

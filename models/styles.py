@@ -59,3 +59,19 @@ def combinations(y: Tensor) -> Tensor:
     for column in range(y.shape[1]):
         numbers = 2 * numbers + (y[:, column] == 1)
     return numbers
+
+
+def partners(group: Tensor, noise: torch.Generator | None) -> Tensor:
+    """For each row another row of the same group at random, itself where it is alone, N.
+
+    group: the number of each row's group, N. Every row is the partner of one row.
+    """
+    shuffled = torch.rand(len(group), generator=noise, device=group.device).argsort()
+    order = shuffled[group[shuffled].argsort(stable=True)]
+    grouped = group[order]
+    place = torch.arange(len(group), device=group.device)
+    starts = torch.searchsorted(grouped, grouped)
+    ends = torch.searchsorted(grouped, grouped, right=True)
+    found = torch.empty_like(order)
+    found[order] = order[torch.where(place + 1 < ends, place + 1, starts)]
+    return found

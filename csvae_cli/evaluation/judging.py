@@ -18,6 +18,7 @@ from csvae_cli.evaluation.subject import Subject
 from csvae_cli.output import Progress
 from models.judge import Judge, blurred, fit_judge
 from models.networks import Classifier
+from models.regions import occlusion
 
 _SEED = 4711
 _EXAMPLES, _LEAST, _MOST = 60_000, 3, 30
@@ -109,22 +110,13 @@ def _region(judge: Judge, train: Batches, column: int) -> Tensor:
     """Where an attribute is: the patches without which the judge sees it less (occlusion), float H×W of 0, 1.
 
     Of an 8×8 raster the fewest patches that hold four fifths of what the judge loses, when each in turn is
-    replaced by that of the mean picture, in up to 100 pictures that show the attribute. It loses log-odds:
-    where it is sure, its probability stays 1 whatever is hidden.
+    replaced by that of the mean picture, in up to 100 pictures that show the attribute.
     """
     present = (train.y[:, column] == 1).nonzero().flatten()
     x, _ = train.rows(evenly(present, _PICTURES))
     mean = torch.cat([x for x, _ in train.chunks(1000)]).mean(0)
-    whole = _log_odds(judge, x, column)
     height, width = x.shape[2:]
-    lost = torch.zeros(_PATCHES, _PATCHES)
-    for row in range(_PATCHES):
-        for place in range(_PATCHES):
-            down = slice(row * height // _PATCHES, (row + 1) * height // _PATCHES)
-            across = slice(place * width // _PATCHES, (place + 1) * width // _PATCHES)
-            hidden = x.clone()
-            hidden[:, :, down, across] = mean[:, down, across]
-            lost[row, place] = (whole - _log_odds(judge, hidden, column)).mean().clamp(min=0)
+    lost = occlusion(lambda pictures: _log_odds(judge, pictures, column), x, mean, _PATCHES)
     order = lost.flatten().argsort(descending=True)
     shares = lost.flatten()[order].cumsum(0) / lost.sum().clamp(min=1e-9)
     used = min(int((shares < _SHARE).sum()) + 1, len(order) - 1)  # something must be outside
