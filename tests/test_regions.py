@@ -53,7 +53,7 @@ def test_reach_measures_changes_of_a_linear_decoder_exactly() -> None:
     s, d = torch.randn(3, 5, generator=noise), torch.randn(5, generator=noise)
     decoder = _Linear(matrix)
     for metric, weight in zip(reach(decoder, s, steps, weights), weights, strict=True):
-        change = decoder((s[:1] + steps @ d)) - decoder(s[:1])
+        change = decoder(s[:1] + steps @ d) - decoder(s[:1])
         assert torch.allclose(d @ metric @ d, (weight * change.square()).mean(), rtol=1e-3)
 
 
