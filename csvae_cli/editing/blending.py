@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from PIL import Image
-from scipy import ndimage
 from torch import Tensor
+from torch.nn.functional import max_pool2d
 
 from csvae_cli.data.places import Place, spread
 from csvae_cli.runs import Model
@@ -148,9 +148,10 @@ def _step(value: Tensor, low: float, high: float) -> Tensor:
 
 def _main_parts(core: Tensor) -> Tensor:
     """Without the islands that are nowhere full."""
-    labels, count = ndimage.label((core[0, 0] > 0).numpy())
-    full = [part for part in range(1, count + 1) if core[0, 0].numpy()[labels == part].max() >= 0.99]
-    return core * torch.from_numpy(np.isin(labels, full))
+    kept, grown = torch.zeros_like(core), (core >= 0.99).float()
+    while not torch.equal(kept, grown):
+        kept, grown = grown, max_pool2d(grown, 3, 1, 1) * (core > 0)
+    return core * kept
 
 
 def _window(height: int, width: int) -> Tensor:
