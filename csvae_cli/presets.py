@@ -13,12 +13,16 @@ from csvae_cli.errors import RequestError, one_of
 
 @dataclass(frozen=True)
 class Facts:
-    """What a preset looks at: how many training examples, the shape of one, (C, H, W) or (D,), its labels."""
+    """What a preset looks at: how many training examples, the shape of one, (C, H, W) or (D,), its labels.
+
+    exclusive: exactly one of them is present.
+    """
 
     examples: int
     shape: tuple[int, ...]
     attributes: tuple[str, ...]
     keep: tuple[str, ...]
+    exclusive: bool = False
 
 
 Preset = Callable[[KindName, NetworkName, Facts], tuple[ModelConfig, TrainingConfig]]
@@ -38,6 +42,8 @@ _PRINTED = {
     "nll": 1.0,
     "style": 5.0,
     "outside": 10.0,
+    "hold": 2500.0,
+    "shown": 2500.0,
 }
 
 _DEFAULT_EXAMPLES = 128_000
@@ -47,7 +53,10 @@ _MAP_EXAMPLES = 120_000
 """The same for a new map on a finished autoencoder."""
 
 _TERMS: Mapping[KindName, tuple[str, ...]] = {
-    "flow-csvae": ("reading", "recon", "features", "kl_s", "nll", "label", "style", "outside"),
+    "flow-csvae": (
+        *("reading", "recon", "features", "kl_s"),
+        *("nll", "label", "style", "outside", "hold", "shown"),
+    ),
     "csvae": ("recon", "kl_z", "kl_w", "neg_entropy", "adversary"),
     "condvae-info": ("recon", "kl_z", "label", "confusion", "adversary"),
     "condvae": ("recon", "kl_z", "label"),
@@ -68,6 +77,7 @@ def default(kind: KindName, network: NetworkName, facts: Facts) -> tuple[ModelCo
             facts.keep,
             latent_dim=2,
             adversary_sees="mean",
+            exclusive=facts.exclusive,
         )
         training = TrainingConfig(
             epochs=60,
@@ -78,7 +88,15 @@ def default(kind: KindName, network: NetworkName, facts: Facts) -> tuple[ModelCo
             report_every=15,
         )
         return model, training
-    model = ModelConfig(kind, network, facts.shape, facts.attributes, facts.keep, adversary_sees="mean")
+    model = ModelConfig(
+        kind,
+        network,
+        facts.shape,
+        facts.attributes,
+        facts.keep,
+        adversary_sees="mean",
+        exclusive=facts.exclusive,
+    )
     training = TrainingConfig(
         epochs=min(max(_DEFAULT_EXAMPLES // facts.examples, 8), 100),
         weights=_weights(kind, recon=1.0, kl_z=0.05, kl_w=0.6, neg_entropy=400.0, confusion=20.0),
@@ -104,13 +122,14 @@ def _flow(network: NetworkName, facts: Facts) -> tuple[ModelConfig, TrainingConf
         facts.keep,
         latent_dim=1 if points else 170,
         w_dim=2 if points else 8,
+        exclusive=facts.exclusive,
     )
     weights = _weights("flow-csvae", recon=1.0, features=0.5, kl_s=0.1, label=3.0)
     epochs = 60 if points else min(max(_DEFAULT_EXAMPLES // facts.examples, 12), 100)
     training = TrainingConfig(
         epochs=epochs,
         weights=weights,
-        stages=stages_of("flow-csvae", network, epochs),
+        stages=stages_of(model, epochs),
         batch_size=128 if points else 64,
         learning_rate=2e-3 if points else 1e-3,
         max_norm=3000.0,
@@ -120,27 +139,31 @@ def _flow(network: NetworkName, facts: Facts) -> tuple[ModelConfig, TrainingConf
     return model, training
 
 
-def stages_of(kind: KindName, network: NetworkName, epochs: int) -> dict[str, int]:
-    """How so many epochs are shared by the stages of a kind: a tenth reads, a fifth maps, each at least once.
+def stages_of(model: ModelConfig, epochs: int) -> dict[str, int]:
+    """How so many epochs are shared by the stages of a kind, each at least one.
 
-    Empty for kinds that are trained in one go.
+    A tenth reads, a fifth maps, a fifth learns edits. Points have no reader, and learn no edits; nor do
+    exclusive labels, of which an edit changes all. Empty for kinds that are trained in one go.
     """
-    if kind != "flow-csvae":
+    if model.kind != "flow-csvae":
         return {}
-    mapping = max(epochs // 5, 1)
-    reading = 0 if network == "points" else max(epochs // 10, 1)
-    autoencoding = epochs - mapping - reading
+    points = model.network == "points"
+    reader = {} if points else {"reader": max(epochs // 10, 1)}
+    after = {"map": max(epochs // 5, 1)}
+    if not points and not model.exclusive:
+        after["edits"] = max(epochs // 5, 1)
+    autoencoding = epochs - sum(reader.values()) - sum(after.values())
     if autoencoding < 1:
-        raise RequestError(f"flow-csvae needs at least 3 epochs, one for each stage, not {epochs}.")
-    reader = {"reader": reading} if reading else {}
-    return {**reader, "autoencoder": autoencoding, "map": mapping}
+        least = epochs - autoencoding + 1
+        raise RequestError(f"flow-csvae needs at least {least} epochs, one for each stage, not {epochs}.")
+    return {**reader, "autoencoder": autoencoding, **after}
 
 
 def longer(model: ModelConfig, training: TrainingConfig, epochs: int) -> TrainingConfig:
     """The same training with another number of epochs in all; of a map alone the map's are another number."""
     stages = dict(training.stages)
     if "autoencoder" in stages:
-        stages = stages_of(model.kind, model.network, epochs)
+        stages = stages_of(model, epochs)
     elif stages:
         stages["map"] += epochs - training.epochs
     return replace(training, epochs=epochs, stages=stages)
@@ -193,6 +216,7 @@ def paper(kind: KindName, network: NetworkName, facts: Facts) -> tuple[ModelConf
         facts.keep,
         latent_dim=latent_dim,
         reduction="sum" if network == "points" else "mean",
+        exclusive=facts.exclusive,
     )
     training = TrainingConfig(
         epochs=2300,

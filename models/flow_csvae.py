@@ -3,11 +3,11 @@
 docs/flow-csvae.md derives the objective from the paper's M1.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from models import networks
 from models.flow import Flow, split
@@ -15,6 +15,7 @@ from models.kind import MAP, Codes, Kind, Reduction, Rows, gaussian
 from models.priors import (
     ClassGaussians,
     class_weights,
+    kl_bernoulli,
     kl_standard,
     known_cross_entropy,
     label_log_odds,
@@ -24,12 +25,15 @@ from models.priors import (
 from models.regions import occlusion, outside, reach
 from models.styles import alike, combinations, contrast, partners
 
-READER, AUTOENCODER = "reader", "autoencoder"
+READER, AUTOENCODER, EDITS = "reader", "autoencoder", "edits"
 
 _CHUNK, _CONTRASTED, _LOOKED_AT, _MEASURED = 256, 4000, 100, 16
 """Pictures at a time; how many with and without a label tell its styles; how many show where it is, and what
 a change of the code changes.
 """
+
+_FREE, _CLEAR = 0.4, 0.95
+"""The share of edits that take a style of nobody, and the probability with which those are to be seen."""
 
 
 class FlowCSVAE(Kind):
@@ -39,7 +43,8 @@ class FlowCSVAE(Kind):
     −log p(s|y) = −log N(z; 0, I) − Σ log p(w_i|y_i) − log|det f′| asks for.
 
     Three groups, each trained in a stage of its own: a `reader` of labels from pictures, whose features tell
-    the autoencoder what matters to the eye (none for points); the `autoencoder`; the `map`.
+    the autoencoder what matters to the eye (none for points); the `autoencoder`; the `map`. Where styles are
+    edited a last stage, `edits`, lets the decoder draw edits too, with everything else at rest.
     """
 
     for_training = ("reader.", "style_heads.", "contrast_", "beyond_", "weight")
@@ -81,9 +86,10 @@ class FlowCSVAE(Kind):
         self.styled = range(styled if self.reader is not None else 0)
         features = 0 if self.reader is None else self.reader.coarse_features
         if self.styled:
-            self.owners |= {"style": MAP, "outside": MAP}
+            self.stages = (*self.stages, EDITS)
+            self.owners |= {"style": MAP, "outside": MAP, "hold": AUTOENCODER, "shown": AUTOENCODER}
         for i in self.styled:
-            self.register_buffer(f"beyond_{i}", torch.zeros(self.code_dim, self.code_dim))
+            self.register_buffer(f"beyond_{i}", torch.eye(self.code_dim) / (2 * self.code_dim))
             self.register_buffer(f"contrast_{i}", torch.zeros(features, self.w_dims[i]))
             self.register_buffer(f"contrast_offset_{i}", torch.zeros(self.w_dims[i]))
         self.style_heads: Sequence[nn.Linear] = nn.ModuleList(  # type: ignore[assignment]
@@ -138,9 +144,11 @@ class FlowCSVAE(Kind):
 
         reading: cross-entropy of the reader; recon: −log p(x|s) of a Gaussian whose variance is the best one
         for the batch (Rybkin et al. 2021), up to a constant; features: the same over the reader's features,
-        as if they were as many numbers as the picture's; kl_s: KL(q(s|x) || N(0, I)); nll, label: see
-        `map_terms`.
+        as if they were as many numbers as the picture's; kl_s: KL(q(s|x) || N(0, I)); nll, label …: see
+        `map_terms`; hold, shown: see `edit_terms`.
         """
+        if self.stage == EDITS:
+            return self.edit_terms(x, y, noise)
         terms: dict[str, Tensor] = {}
         if self.reader is not None and self.stage in (None, READER):
             terms["reading"] = known_cross_entropy(self.reader.logits(x).float(), y, self._per_known(y))
@@ -158,6 +166,9 @@ class FlowCSVAE(Kind):
             with torch.no_grad():
                 codes = self.map_input(x)
             terms |= self.map_terms(codes, y, noise)
+            if self.styled:
+                edits = self.edit_terms(x, y, noise)
+                terms |= {name: edits[name] for name in ("hold", "shown")}
         return terms
 
     def map_input(self, x: Tensor) -> Tensor:
@@ -168,9 +179,10 @@ class FlowCSVAE(Kind):
         parts = [self.code(x)[0]]
         if self.styled:
             features = self.style_features(x)
-            for i in self.styled:
-                matrix, offset = (self.get_buffer(f"contrast_{part}{i}") for part in ("", "offset_"))
-                parts.append(features @ matrix + offset)
+            with torch.autocast(x.device.type, enabled=False):
+                for i in self.styled:
+                    matrix, offset = (self.get_buffer(f"contrast_{part}{i}") for part in ("", "offset_"))
+                    parts.append(features @ matrix + offset)
         return torch.cat(parts, dim=1)
 
     def style_features(self, x: Tensor) -> Tensor:
@@ -204,19 +216,70 @@ class FlowCSVAE(Kind):
             "label": known_cross_entropy(self.label_logits(w), y, self._per_known(y)),
         }
         if self.styled:
-            true = torch.split(styles, [self.w_dims[i] for i in self.styled], dim=1)
-            terms["style"] = torch.stack(
-                [
-                    _over(y[:, i] == 1, 0.5 * (head(w[i]) - true_i).square().sum(1))
-                    for i, head, true_i in zip(self.styled, self.style_heads, true, strict=True)
-                ]
-            ).sum()
-            i = int(torch.randint(len(self.styled), (1,), generator=noise, device=s.device))
-            giver = partners(combinations(y[:, len(self.styled) :]), noise)
-            taken = self.flow.inverse(torch.cat([z, *w[:i], w[i][giver], *w[i + 1 :]], dim=1))
-            moved = (taken - s) @ self.flow.whitening.T
-            terms["outside"] = ((moved @ self.get_buffer(f"beyond_{i}")) * moved).sum(1).mean()
+            with torch.autocast(s.device.type, enabled=False):
+                terms |= {
+                    "style": self._style(w, styles, y),
+                    "outside": self._moved_outside(s, z, w, y, noise),
+                }
         return terms
+
+    def _style(self, w: Sequence[Tensor], styles: Tensor, y: Tensor) -> Tensor:
+        true = torch.split(styles, [self.w_dims[i] for i in self.styled], dim=1)
+        each = [
+            _over(y[:, i] == 1, 0.5 * (head(w[i]) - true_i).square().sum(1))
+            for i, head, true_i in zip(self.styled, self.style_heads, true, strict=True)
+        ]
+        return torch.stack(each).sum()
+
+    def _moved_outside(
+        self, s: Tensor, z: Tensor, w: Sequence[Tensor], y: Tensor, noise: torch.Generator | None
+    ) -> Tensor:
+        i = int(torch.randint(len(self.styled), (1,), generator=noise, device=s.device))
+        giver = partners(self._alike(y).fill_diagonal_(False), noise)
+        taken = self.flow.inverse(torch.cat([z, *w[:i], w[i][giver], *w[i + 1 :]], dim=1))
+        moved = (taken - s) @ self.flow.whitening.T
+        return ((moved @ self.get_buffer(f"beyond_{i}")) * moved).sum(1).mean()
+
+    def edit_terms(self, x: Tensor, y: Tensor, noise: torch.Generator | None) -> dict[str, Tensor]:
+        """Of pictures and of an edit of each, of one styled label drawn anew for every batch.
+
+        The edit takes the w_i of another who is alike in the kept labels and has not the same label i; or
+        (two in five) a style of the prior's, clearly so; of those to whom nobody is alike, nothing.
+        recon, features: as in `terms`, from mu. hold: KL, over all other labels, from what the reader sees in
+        the picture as it is decoded to what it sees in the edit. shown: the same of label i, from what it
+        sees in the giver, or from 0.95 and 0.05.
+        """
+        assert self.reader is not None
+        i = int(torch.randint(len(self.styled), (1,), generator=noise, device=x.device))
+        with torch.no_grad():
+            s = self.code(x)[0]
+            z, w = split(self.flow(s)[0], self.w_dims)
+            has = torch.where(y[:, i] < 0, self.priors[i].log_odds(w[i]) > 0, y[:, i] == 1)
+            giver = partners(self._alike(y) & (has[:, None] != has), noise)
+            free = torch.rand(len(x), generator=noise, device=x.device) < _FREE
+            free &= giver != torch.arange(len(x), device=x.device)
+            absent, present = self.anchors(i)
+            spread = self.priors[i].log_std[1].exp() * torch.randn(
+                w[i].shape, generator=noise, device=x.device
+            )
+            style = torch.where(has[:, None], absent, present + spread)
+            taken = torch.where(free[:, None], style, w[i][giver])
+            edited = self.flow.inverse(torch.cat([z, *w[:i], taken, *w[i + 1 :]], dim=1))
+        drawn = self.decoder(torch.cat([s, edited]))
+        with _frozen(self.reader):
+            read, changed = self.reader.logits(drawn).float().chunk(2)
+        before = read.detach().sigmoid()
+        others = [j for j in range(self.labels) if j != i]
+        wanted = torch.where(free, torch.where(has, 1 - _CLEAR, _CLEAR), before[giver, i])
+        rows = self._per_row(y)
+        x_hat = drawn[: len(x)]
+        numbers = x[0].numel() if self.reduction == "sum" else 1
+        return {
+            "recon": 0.5 * numbers * _weighted(x_hat, x, rows).log(),
+            "features": 0.5 * numbers * self._feature_error(self.reader, x_hat, x, rows),
+            "hold": kl_bernoulli(before[:, others], changed[:, others]).sum(1).mean(),
+            "shown": kl_bernoulli(wanted, changed[:, i]).mean(),
+        }
 
     def label_logits(self, w: Sequence[Tensor]) -> Tensor:
         """log p(y_i = 1|w_i) / p(y_i = 0|w_i), both labels being equally likely beforehand, N×k."""
@@ -280,6 +343,11 @@ class FlowCSVAE(Kind):
             return None
         return nn.functional.normalize(present - absent, dim=0)
 
+    def _alike(self, y: Tensor) -> Tensor:
+        """Who is like whom in all labels that are not styled, bool N×N."""
+        group = combinations(y[:, len(self.styled) :])
+        return group[:, None] == group
+
     def _per_label(self, y: Tensor) -> Tensor:
         return torch.where(y == 1, self.weight[1], self.weight[0])
 
@@ -296,13 +364,26 @@ class FlowCSVAE(Kind):
         """The mean over levels of the log of the squared error, each channel over its variance."""
         with torch.no_grad():
             true = reader(x)
-        frozen = {name: parameter.detach() for name, parameter in reader.named_parameters()}
-        seen: Sequence[Tensor] = functional_call(reader, frozen, (x_hat,))
+        with _frozen(reader):
+            seen = reader(x_hat)
         errors = []
         for level, target in zip(seen, true, strict=True):
             deviation = target.float().std((0, 2, 3), keepdim=True) + 1e-3
             errors.append(_weighted(level / deviation, target / deviation, rows).log())
         return torch.stack(errors).mean()
+
+
+@contextmanager
+def _frozen(module: nn.Module) -> Iterator[None]:
+    """What is computed within sends gradients through the module, and none to it."""
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
 
 
 def _weighted(x_hat: Tensor, x: Tensor, rows: Tensor) -> Tensor:

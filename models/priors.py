@@ -144,3 +144,10 @@ def known_cross_entropy(logits: Tensor, y: Tensor, weight: Tensor | float = 1.0)
     known = (y >= 0).to(logits.dtype)
     losses = F.binary_cross_entropy_with_logits(logits, y.clamp(min=0).to(logits.dtype), reduction="none")
     return (losses * known * weight).sum(1).mean()
+
+
+def kl_bernoulli(p: Tensor, logits: Tensor) -> Tensor:
+    """KL(B(p) || B(sigmoid(logits))), element by element, in nats."""
+    p = p.clamp(1e-6, 1 - 1e-6)
+    entropy = -p * p.log() - (1 - p) * torch.log1p(-p)
+    return F.binary_cross_entropy_with_logits(logits, p, reduction="none") - entropy

@@ -61,17 +61,11 @@ def combinations(y: Tensor) -> Tensor:
     return numbers
 
 
-def partners(group: Tensor, noise: torch.Generator | None) -> Tensor:
-    """For each row another row of the same group at random, itself where it is alone, N.
+def partners(allowed: Tensor, noise: torch.Generator | None) -> Tensor:
+    """For each row a column of its own that is allowed, at random; itself where none is, N.
 
-    group: the number of each row's group, N. Every row is the partner of one row.
+    allowed: bool N×N.
     """
-    shuffled = torch.rand(len(group), generator=noise, device=group.device).argsort()
-    order = shuffled[group[shuffled].argsort(stable=True)]
-    grouped = group[order]
-    place = torch.arange(len(group), device=group.device)
-    starts = torch.searchsorted(grouped, grouped)
-    ends = torch.searchsorted(grouped, grouped, right=True)
-    found = torch.empty_like(order)
-    found[order] = order[torch.where(place + 1 < ends, place + 1, starts)]
-    return found
+    chance = torch.rand(allowed.shape, generator=noise, device=allowed.device).masked_fill(~allowed, -1)
+    best = chance.max(1)
+    return torch.where(best.values >= 0, best.indices, torch.arange(len(allowed), device=allowed.device))

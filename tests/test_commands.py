@@ -292,7 +292,7 @@ def test_grid_of_one_picture_is_a_plane(trained: Path, face: Path) -> None:
 @pytest.mark.parametrize("kind", ["vae", "condvae", "condvae-info", "flow-csvae"])
 def test_every_kind_goes_through_every_command(kind: str, celeba: Path, face: Path) -> None:
     command = ["train", "--dataset", "celeba-glasses", "--data-dir", str(celeba), "--kind", kind]
-    assert main([*command, "--keep", "none", "--epochs", "3", "--batch-size", "8"]) == 0
+    assert main([*command, "--keep", "none", "--epochs", "4", "--batch-size", "8"]) == 0
     assert main(["transfer", str(face), "--pc", "1", "--grid", "1x3"]) == 0
     assert main(["grid", "--out", "sheet.png"]) == 0
     assert main(["encode", str(face)]) == 0
@@ -334,7 +334,7 @@ def test_from_starts_at_another_models_weights(celeba: Path, trained: Path) -> N
 
 def test_a_new_attribute_is_learnt_on_a_finished_autoencoder(celeba: Path, face: Path) -> None:
     common = ["train", "--data-dir", str(celeba), "--kind", "flow-csvae", "--batch-size", "8"]
-    first = [*common, "--dataset", "celeba-glasses", "--keep", "male", "--epochs", "3", "--out", "first"]
+    first = [*common, "--dataset", "celeba-glasses", "--keep", "male", "--epochs", "4", "--out", "first"]
     assert main(first) == 0
     second = [
         *common,

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch.distributions import MultivariateNormal, Normal
 
 from models.flow import Flow
+from models.flow_csvae import EDITS
 from models.kind import MAP, build
 from models.priors import ClassGaussians
 
@@ -150,6 +151,39 @@ def test_stages_train_their_own_terms_alone():
         assert {model.owners[name] for name in model.terms(x, y, noise())} == {stage}
     found = model.map_terms(model.code(x)[0].detach(), y, noise())
     assert {model.owners[name] for name in found} == {MAP}
+
+
+def test_edits_are_of_people_alike_and_train_the_decoder_alone():
+    torch.manual_seed(0)
+    options = {"network": "light", "shape": (3, 32, 32), "labels": 2, "latent_dim": 6, "styled": 1}
+    model = build("flow-csvae", **options)
+    assert model.stages[-1] == EDITS
+    model.stage = EDITS
+    # Nobody alike has the label and nobody alike lacks it: nothing is edited, and nothing moves.
+    x, alone = torch.rand(4, 3, 32, 32), torch.tensor([[1, 1], [0, 0], [1, 1], [0, 0]], dtype=torch.int8)
+    still = model.terms(x, alone, noise())
+    assert still["hold"].item() == pytest.approx(0, abs=1e-4)
+    assert still["shown"].item() == pytest.approx(0, abs=1e-4)
+    found = model.terms(x, torch.tensor([[1, 1], [0, 1], [1, 1], [0, 1]], dtype=torch.int8), noise())
+    assert found["shown"].item() > 1e-3
+    torch.stack(list(found.values())).sum().backward()
+    moved = {name.partition(".")[0] for name, p in model.named_parameters() if p.grad is not None}
+    assert moved == {"decoder"}
+
+
+def test_an_exchange_costs_what_it_changes_outside():
+    torch.manual_seed(0)
+    options = {"network": "light", "shape": (3, 32, 32), "labels": 1, "latent_dim": 6, "styled": 1}
+    model = build("flow-csvae", **options, code_noise=0)
+    codes, y = torch.randn(8, model.code_dim + model.w_dims[0]), torch.ones(8, 1, dtype=torch.int8)
+    model.get_buffer("beyond_0").copy_(torch.eye(model.code_dim))
+    # With f(s) = s, people exchange their last coordinates, which are w.
+    model.flow = Flow(model.code_dim, couplings=0)
+    w = codes[:, 6:8]
+    differences = [float((one - other).square().sum()) for one in w for other in w if one is not other]
+    found = [model.map_terms(codes, y, noise(seed))["outside"].item() for seed in range(200)]
+    pairs = [d for d in differences if d > 0]
+    assert sum(found) / len(found) == pytest.approx(sum(pairs) / len(pairs), rel=0.05)
 
 
 def test_a_label_of_which_few_are_known_is_heard_more_by_the_root():

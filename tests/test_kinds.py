@@ -23,6 +23,7 @@ OPTIONS = {f"{kind}, {name}": (kind, options) for kind in KINDS for name, option
     "condvae-info, adversary sees the mean": ("condvae-info", {**POINTS, "adversary_sees": "mean"}),
     "csvae, W of 1 and 3 dimensions": ("csvae", {**POINTS, "w_dims": (1, 3)}),
     "csvae, printed prior": ("csvae", {**POINTS, "prior": "printed"}),
+    "flow-csvae, styled": ("flow-csvae", {**NETWORKS["light, colour"], "styled": 1}),
 }
 
 every_kind = pytest.mark.parametrize("kind", KINDS)

@@ -109,10 +109,9 @@ def _prepare(request: Request) -> tuple[RunConfig, Dataset, Compute, runs.Model 
     kind = cast(KindName, request.kind or (initial.config.model.kind if initial else "csvae"))
     keep = _kept(request, kind)
     data = sources.read(request.dataset, request.data_dir, keep, request.labels)
-    facts = Facts(len(data.splits["train"]), data.model_shape, data.attributes, keep)
+    facts = Facts(len(data.splits["train"]), data.model_shape, data.attributes, keep, data.exclusive)
     network = _network(request, facts, kind, initial)
     model, training = chosen_preset(kind, network, facts)
-    model = replace(model, exclusive=data.exclusive)
     if request.w_dim is not None:
         model = replace(model, w_dim=request.w_dim)
     given = {
@@ -123,7 +122,7 @@ def _prepare(request: Request) -> tuple[RunConfig, Dataset, Compute, runs.Model 
     if initial is not None and kind == "flow-csvae":
         model, training = map_alone(model, training, initial.config.model, facts, request.epochs)
     elif request.epochs is not None:
-        given["stages"] = stages_of(kind, network, request.epochs)
+        given["stages"] = stages_of(model, request.epochs)
     training = replace(training, **given)
     config = RunConfig(
         model=model,
