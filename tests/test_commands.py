@@ -256,6 +256,26 @@ def test_encode_writes_rows_in_the_order_of_the_inputs(trained: Path, face: Path
         assert np.array_equal(a[name], b[name][::-1]), name
 
 
+def test_encode_of_a_folder_is_that_of_each_alone_and_one_that_fails_stops_none(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(19):  # more than two groups, the last one incomplete
+        Image.fromarray(portrait(number, glasses=False, facial_hair=True, size=64)).save(
+            folder / f"{number:02}.png"
+        )
+    (folder / "07.png").write_bytes(b"no picture")
+    assert main(["encode", str(folder), "--out", "all.npz", "--model", str(trained)]) == 1
+    assert "1 of 19 inputs failed" in capsys.readouterr().err
+    found = np.load("all.npz")
+    assert [Path(name).stem for name in found["files"]] == [f"{n:02}" for n in range(19) if n != 7]
+    for row in (0, 7, 17):
+        alone = ["encode", str(found["files"][row]), "--out", "one.npz", "--force", "--model", str(trained)]
+        assert main(alone) == 0
+        assert np.array_equal(np.load("one.npz")["z_mu"][0], found["z_mu"][row])
+
+
 def test_encode_of_a_data_set_has_its_labels_and_csv_and_parquet_agree(trained: Path, celeba: Path) -> None:
     common = ["encode", "--dataset", "celeba-glasses-facial-hair", "--data-dir", str(celeba)]
     for name in ("c.npz", "c.csv", "c.parquet"):

@@ -1,7 +1,10 @@
 """What `csvae encode` does: pictures or a data set to a table of codes."""
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +17,8 @@ from csvae_cli.data.encoding import encode_split, join
 from csvae_cli.data.framing import Framed
 from csvae_cli.device import Compute
 from csvae_cli.editing import codes as tables
-from csvae_cli.editing.editor import Editor
-from csvae_cli.editing.pictures import find_inputs
+from csvae_cli.editing.editor import BATCH, Editor
+from csvae_cli.editing.pictures import Photo, find_inputs
 from csvae_cli.editing.transfer import Failed
 from csvae_cli.errors import RequestError, WorkError
 
@@ -43,18 +46,17 @@ def encode_pictures(editor: Editor, inputs: Sequence[Path], out: Path) -> Encode
     model = editor.model
     sources = find_inputs(inputs)
     files, parts, failed, framed = [], [], [], []
-    with output.progress() as progress:
-        for number, source in enumerate(sources, start=1):
-            try:
-                photo = editor.open(source)
-                codes = editor.encode([photo])
-            except WorkError as error:
-                failed.append(Failed(source, str(error)))
-            else:
-                files += [str(source)] * len(codes.z_mu)
-                parts.append(codes)
+    with output.progress() as progress, ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(sources), BATCH):
+            opened = list(pool.map(partial(_open, editor), sources[start : start + BATCH]))
+            failed += [one for one in opened if isinstance(one, Failed)]
+            photos = [one for one in opened if not isinstance(one, Failed)]
+            if photos:
+                parts.append(editor.encode(photos))
+            for photo in photos:
+                files += [str(photo.path)] * len(photo.framed.places)
                 framed.append(photo.framed)
-            progress("encoding", number, len(sources))
+            progress("encoding", start + len(opened), len(sources))
     if not parts:
         raise WorkError(
             failed[0].reason if len(failed) == 1 else f"None of {len(failed)} inputs can be read."
@@ -65,6 +67,13 @@ def encode_pictures(editor: Editor, inputs: Sequence[Path], out: Path) -> Encode
     logits = model.kind.label_logits(codes.w_mu)
     tables.write(out, tables.arrays(files, labels, codes, attributes, logits))
     return Encoded(len(files), tuple(failed), tuple(framed))
+
+
+def _open(editor: Editor, source: Path) -> Photo | Failed:
+    try:
+        return editor.open(source)
+    except WorkError as error:
+        return Failed(source, str(error))
 
 
 def encode_dataset(
