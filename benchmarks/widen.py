@@ -45,7 +45,7 @@ def main() -> None:
     in_w = sum(config.model.build_options()["w_dims"])
     model_config = replace(config.model, latent_dim=options.code - in_w)
     model = build("flow-csvae", **model_config.build_options())
-    model.load_state_dict(widened(runs.read_tensors(source.model), model.state_dict(), options.code))
+    model.load_state_dict(widened(runs.read_tensors(source.model), model.state_dict()))
     data = sources.read(config.data.dataset, options.data_dir, config.model.keep)
     train, valid = (Batches(data.splits[split], compute) for split in ("train", "valid"))
     model.to(compute.device).to(memory_format=torch.channels_last)
@@ -76,16 +76,16 @@ def main() -> None:
         output.say(f"epoch {epoch + 1}: {psnr(model, valid):.2f} dB on validation people")
 
 
-def widened(old: dict[str, Tensor], new: dict[str, Tensor], code: int) -> dict[str, Tensor]:
+def widened(old: dict[str, Tensor], new: dict[str, Tensor]) -> dict[str, Tensor]:
     """Weights of a fresh model of the wider code, with those of the old encoder, decoder and reader in it."""
     found = {name: tensor.clone() for name, tensor in new.items()}
     before = old["decoder.dense.weight"].shape[1]
     for name, tensor in old.items():
-        if name.partition(".")[0] not in ("trunk", "head", "decoder", "reader"):
+        if name.partition(".")[0] not in ("trunk", "mu_head", "log_var_head", "decoder", "reader"):
             continue
-        if name.startswith("head."):
-            found[name][:before], found[name][code : code + before] = tensor[:before], tensor[before:]
-            found[name][before:code] *= 0.5
+        if "_head." in name:
+            found[name][:before] = tensor
+            found[name][before:] *= 0.5 if name.startswith("mu_") else 1
         elif name == "decoder.dense.weight":
             found[name] *= 0.3
             found[name][:, :before] = tensor

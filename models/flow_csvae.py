@@ -47,7 +47,7 @@ class FlowCSVAE(Kind):
     edited a last stage, `edits`, lets the decoder draw edits too, with everything else at rest.
     """
 
-    for_training = ("reader.", "style_heads.", "contrast_", "beyond_", "weight")
+    for_training = ("reader.", "log_var_head.", "style_heads.", "contrast_", "beyond_", "weight")
     log_odds: Tensor
     weight: Tensor
     weight_known: Tensor
@@ -76,7 +76,7 @@ class FlowCSVAE(Kind):
         self.code_dim = latent_dim + sum(self.w_dims)
         self.owners = {"kl_s": AUTOENCODER, "recon": AUTOENCODER, "nll": MAP, "label": MAP}
         self.trunk, features = networks.trunk(network, shape)
-        self.head = networks.gaussian_head(features, 0, self.code_dim)
+        self.mu_head, self.log_var_head = networks.gaussian_heads(features, self.code_dim)
         self.decoder = networks.decoder(network, self.code_dim, shape)
         self.stages = (AUTOENCODER, MAP)
         self.reader = networks.Reader(shape, labels) if len(shape) == 3 else None
@@ -105,7 +105,7 @@ class FlowCSVAE(Kind):
 
     def groups(self) -> Mapping[str, list[nn.Parameter]]:
         parts = {
-            AUTOENCODER: [self.trunk, self.head, self.decoder],
+            AUTOENCODER: [self.trunk, self.mu_head, self.log_var_head, self.decoder],
             MAP: [self.flow, *self.priors, *self.style_heads],
         }
         groups = {
@@ -119,7 +119,7 @@ class FlowCSVAE(Kind):
         And its reader, but for the last layer where that reads other labels: its features tell the styles.
         """
         own = self.state_dict()
-        parts = ("trunk", "head", "decoder", "reader")
+        parts = ("trunk", "mu_head", "log_var_head", "decoder", "reader")
         taken = {
             name: tensor
             for name, tensor in weights.items()
@@ -128,16 +128,22 @@ class FlowCSVAE(Kind):
         self.load_state_dict({**own, **taken})
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Codes:  # noqa: ARG002 (the map is blind to labels)
-        z, w = split(self.flow(self.code(x)[0])[0], self.w_dims)
+        z, w = split(self.flow(self.mu(x))[0], self.w_dims)
         return Codes(z, torch.full_like(z, -torch.inf), w, tuple(torch.full_like(v, -torch.inf) for v in w))
 
     def decode(self, z: Tensor, w: Sequence[Tensor]) -> Tensor:
         x: Tensor = self.decoder(self.flow.inverse(torch.cat([z, *w], dim=1)))
         return x
 
+    def mu(self, x: Tensor) -> Tensor:
+        """mu of q(s|x), N×code_dim, in float32."""
+        mu: Tensor = self.mu_head(self.trunk(x)).float()
+        return mu
+
     def code(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(mu, log_var) of q(s|x), N×code_dim each, in float32."""
-        return gaussian(self.head(self.trunk(x)))
+        features = self.trunk(x)
+        return gaussian(torch.cat([self.mu_head(features), self.log_var_head(features)], dim=1))
 
     def terms(self, x: Tensor, y: Tensor, noise: torch.Generator | None) -> dict[str, Tensor]:
         """Of the stage's group; of all groups where `stage` is not set.
@@ -176,7 +182,7 @@ class FlowCSVAE(Kind):
 
         N×(code_dim + Σ d_i of the styled labels), float32.
         """
-        parts = [self.code(x)[0]]
+        parts = [self.mu(x)]
         if self.styled:
             features = self.style_features(x)
             with torch.autocast(x.device.type, enabled=False):
@@ -252,7 +258,7 @@ class FlowCSVAE(Kind):
         assert self.reader is not None
         i = int(torch.randint(len(self.styled), (1,), generator=noise, device=x.device))
         with torch.no_grad():
-            s = self.code(x)[0]
+            s = self.mu(x)
             z, w = split(self.flow(s)[0], self.w_dims)
             has = torch.where(y[:, i] < 0, self.priors[i].log_odds(w[i]) > 0, y[:, i] == 1)
             giver = partners(self._alike(y) & (has[:, None] != has), noise)
@@ -292,7 +298,7 @@ class FlowCSVAE(Kind):
 
     def begin_map(self, rows: Rows, y: Tensor) -> None:
         """Whiten by the codes of all rows; find what the styles of each styled label are, and where it is."""
-        codes = torch.cat([self.code(rows(part))[0] for part in torch.arange(len(y)).split(_CHUNK)])
+        codes = torch.cat([self.mu(rows(part)) for part in torch.arange(len(y)).split(_CHUNK)])
         self.flow.whiten_by(codes)
         kept = torch.arange(len(self.styled), self.labels)
         for i in self.styled:

@@ -57,6 +57,17 @@ def gaussian_head(features: int, labels: int, dim: int, log_var: float = -2.0) -
     return head
 
 
+def gaussian_heads(features: int, dim: int) -> tuple[nn.Linear, nn.Linear]:
+    """The halves of a `gaussian_head` apart, mu and log_var: a finished model may do without the second."""
+    head = gaussian_head(features, 0, dim)
+    mu, log_var = (nn.utils.skip_init(nn.Linear, features, dim) for _ in range(2))
+    with torch.no_grad():
+        for half, rows in ((mu, slice(dim)), (log_var, slice(dim, None))):
+            half.weight.copy_(head.weight[rows])
+            half.bias.copy_(head.bias[rows])
+    return mu, log_var
+
+
 class Adversary(nn.Module):
     """r(y|z): reads the labels from z; gives the logits N×k that it would have if both classes were as many.
 

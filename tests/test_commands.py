@@ -371,7 +371,7 @@ def test_a_new_attribute_is_learnt_on_a_finished_autoencoder(celeba: Path, face:
     assert json.loads(Path("second/config.json").read_text())["data"]["labels"] == 10
     weights = [runs.read_tensors(Path(run) / "model.safetensors") for run in ("first", "second")]
     for name in weights[0]:
-        if name.startswith(("trunk.", "head.", "decoder.")):
+        if name.startswith(("trunk.", "mu_head.", "decoder.")):
             assert torch.equal(weights[0][name], weights[1][name]), name
     for name in ("flow.linear", "reader.head.weight"):  # the map, and the reader of the new label
         assert not torch.equal(weights[0][name], weights[1][name]), name
