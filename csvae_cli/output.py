@@ -40,8 +40,8 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table, to stdout; columns of numbers are aligned right."""
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, error: bool = False) -> None:
+    """A table, to stdout (or stderr); columns of numbers are aligned right."""
     from rich import box
     from rich.table import Table
 
@@ -51,7 +51,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
         drawn.add_column(name, justify="right" if numeric else "left")
     for row in rows:
         drawn.add_row(*row)
-    console(error=False).print(drawn)
+    console(error=error).print(drawn)
 
 
 @contextmanager

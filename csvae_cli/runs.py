@@ -49,6 +49,10 @@ class Run:
         return self.path / "log.jsonl"
 
     @property
+    def trace(self) -> Path:
+        return self.path / "trace.json"
+
+    @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoint"
 

@@ -81,6 +81,9 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, print the settings, stop.")
     ] = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Leave a trace of ten steps, and say where the time goes.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Train a model and leave it in a run directory.
@@ -107,6 +110,7 @@ def train(
         out=out,
         runs=runs,
         init_from=init_from,
+        profile=profile,
     )
     if dry_run:
         output.answer(request.plan(chosen).rstrip())

@@ -18,6 +18,7 @@ from csvae_cli.errors import RequestError, StoppedError
 from csvae_cli.training import checkpoint
 from csvae_cli.training.interrupt import polite_stop
 from csvae_cli.training.loop import Epoch, State, Tick, start, train
+from csvae_cli.training.profile import Profile
 from csvae_cli.training.report import Report, look
 from models.flow_csvae import FlowCSVAE
 from models.kind import ADVERSARY, Kind, build
@@ -71,6 +72,7 @@ def train_run(
     compute: Compute,
     state: State,
     progress: checkpoint.Progress,
+    profile: Profile | None = None,
 ) -> None:
     """Train to the end and leave the run directory complete.
 
@@ -86,6 +88,8 @@ def train_run(
     with output.TrainingDisplay(title, config.training.epochs) as display, polite_stop() as stop:
         for record in train(state, batches, config.training, compute, stop):
             if isinstance(record, Tick):
+                if profile is not None:
+                    profile.tick()
                 display.tick(record.epoch, record.share, record.images_per_second, clock.left(state, record))
                 continue
             report = None

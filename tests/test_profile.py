@@ -1,0 +1,31 @@
+"""csvae train --profile."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from csvae_cli.app import main
+
+
+def test_a_profile_leaves_a_trace_and_says_where_the_time_goes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    command = ["train", "--dataset", "swiss-roll", "--epochs", "1", "--profile"]
+    assert main([*command, "--out", str(out)]) == 0
+    assert "Where the time goes" in capsys.readouterr().err
+    events = json.loads((out / "trace.json").read_text())["traceEvents"]
+    names = [event.get("name", "") for event in events]
+    assert (
+        names.count("Optimizer.step#Adam.step") == 40
+    )  # ten steps: two optimisers, two more of the adversary
+    assert any("addmm" in name for name in names)
+
+
+def test_a_training_that_is_too_short_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    command = ["train", "--dataset", "swiss-roll", "--epochs", "1", "--batch-size", "4000", "--profile"]
+    assert main([*command, "--out", str(out)]) == 0
+    assert "too short for a profile" in capsys.readouterr().err
+    assert not (out / "trace.json").exists()
