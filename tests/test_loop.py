@@ -15,6 +15,7 @@ from csvae_cli.errors import WorkError
 from csvae_cli.runs import Run
 from csvae_cli.training import checkpoint
 from csvae_cli.training.loop import Epoch, Tick, learning_rate, start, train
+from csvae_cli.training.session import _Clock
 from models.adversary import Shown
 from models.kind import Codes, Kind, build
 
@@ -415,3 +416,19 @@ def test_the_term_that_diverged_is_the_one_that_is_named(term):
     assert "learning rate" in str(caught.value)  # a way out
     assert caught.value.exit_code == 1
     assert (state.epoch, state.step) == (0, 1)
+
+
+def test_the_time_left_goes_by_the_pace_of_the_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("csvae_cli.training.session.time.monotonic", lambda: now[0])
+    staged = config(epochs=6, stages={"quick": 3, "slow": 3})
+    state = start(Scales(), staged, CPU)
+    clock = _Clock(staged, state)
+    now[0], state.epoch = 3.0, 1
+    assert clock.left(state, None) == pytest.approx(15)
+    now[0], state.epoch = 9.0, 3
+    assert clock.left(state, None) == pytest.approx(9)
+    now[0] = 10.0
+    clock.left(state, Tick(4, 0.1, 1.0))  # the slow stage has begun
+    now[0] = 30.0
+    assert clock.left(state, Tick(4, 0.3, 1.0)) == pytest.approx(100 * 2.7)

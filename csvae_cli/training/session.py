@@ -10,14 +10,14 @@ from typing import Any
 import torch
 
 from csvae_cli import output, runs, sheets
-from csvae_cli.config import RunConfig, to_json
+from csvae_cli.config import RunConfig, TrainingConfig, to_json
 from csvae_cli.data.batches import Batches
 from csvae_cli.data.dataset import Dataset
 from csvae_cli.device import Compute
 from csvae_cli.errors import RequestError, StoppedError
 from csvae_cli.training import checkpoint
 from csvae_cli.training.interrupt import polite_stop
-from csvae_cli.training.loop import Epoch, State, Tick, start, train
+from csvae_cli.training.loop import Epoch, State, Tick, stage_at, start, train
 from csvae_cli.training.profile import Profile
 from csvae_cli.training.report import Report, look
 from models.flow_csvae import FlowCSVAE
@@ -84,7 +84,7 @@ def train_run(
     saver = _Saver(run, config, progress)
     examples = f"{len(batches):,} examples"
     title = f"{config.model.kind} on {config.data.dataset}: {examples}, {compute.reason}; {run.path}"
-    clock = _Clock(config.training.epochs, state)
+    clock = _Clock(config.training, state)
     with output.TrainingDisplay(title, config.training.epochs) as display, polite_stop() as stop:
         for record in train(state, batches, config.training, compute, stop):
             if isinstance(record, Tick):
@@ -158,14 +158,24 @@ class _Saver:
 
 
 class _Clock:
-    """Seconds left, from the epochs that this process has done."""
+    """Seconds left, by the pace of this process in the stage that it is in: stages differ much."""
 
-    def __init__(self, epochs: int, state: State) -> None:
-        self.epochs = epochs
-        self.first = state.epoch
-        self.began = time.monotonic()
+    def __init__(self, config: TrainingConfig, state: State) -> None:
+        self.config = config
+        self.stage = stage_at(config, state.epoch)
+        self.first, self.began = _done(state, None), time.monotonic()
+        self.pace = 0.0
 
     def left(self, state: State, tick: Tick | None) -> float:
-        done = state.epoch + (tick.share if tick else 0.0)
-        spent = time.monotonic() - self.began
-        return spent / max(done - self.first, 1e-3) * (self.epochs - done)
+        done, now = _done(state, tick), time.monotonic()
+        stage = stage_at(self.config, state.epoch)
+        if tick is not None and stage != self.stage:
+            self.stage, self.first, self.began = stage, done, now
+        elif done > self.first:
+            self.pace = (now - self.began) / (done - self.first)
+        return self.pace * (self.config.epochs - done)
+
+
+def _done(state: State, tick: Tick | None) -> float:
+    """Epochs, the share of the one under way included."""
+    return state.epoch + (tick.share if tick else 0.0)
