@@ -40,7 +40,7 @@ class _Care:
 GONE = 0.25
 """Styles that show less than this take the attribute away."""
 
-_TAKEN, _PUT = _Care((0.1, 0.3), (0.05, 0.25)), _Care((0.2, 0.5), (0.3, 0.6))
+_TAKEN, _PUT = _Care((0.1, 0.2), (0.05, 0.25)), _Care((0.2, 0.5), (0.3, 0.6))
 
 
 @dataclass(frozen=True)
