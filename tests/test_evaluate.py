@@ -394,7 +394,7 @@ def everything(swiss: Path, data: Path, tmp_path_factory: pytest.TempPathFactory
     assert main(["evaluate", "--model", str(vae), *here]) == 0
     for kind in ("condvae", "condvae-info"):
         shutil.copytree(vae, out / "ckplus" / kind)
-    assert main(["reproduce", "all", "--epochs", "4", *here, "--out", str(out)]) == 0
+    assert main(["reproduce", "all", "--epochs", "3", *here, "--out", str(out)]) == 0
     return out
 
 
