@@ -67,7 +67,7 @@ def main() -> None:
             print(f"\n{attribute} {'taken off' if taken else 'put on'}, {len(photos)} pictures\n")
             print("| way | accepted | PSNR outside | crop changed | same person |\n|---|---|---|---|---|")
             results = {}
-            where = editor.region(model.config.model.index(attribute))
+            where = blending.region(model, model.config.model.index(attribute))
             for name, images in ways(editor, attribute, photos, taken=taken).items():
                 results[name] = images
                 seen = judge.present(together(images, 64))[:, column]
@@ -92,7 +92,7 @@ def ways(editor: Editor, attribute: str, photos: list[Photo], *, taken: bool) ->
     codes = editor.model.kind.encode(x)
     point = editor.model.kind.anchors(index)[0].cpu() if taken else default_style(model, index).point
     own, drawn = editor.decode(codes, {}), editor.decode(codes, {index: point})
-    moved, where = drawn - own, editor.region(index)
+    moved, where = drawn - own, blending.region(model, index)
     window = blending._window(*where.shape[2:])
     strength = blending._strength(moved, 1.5)
     differs = blending._step(strength, 0.02, 0.06) * window
@@ -116,7 +116,7 @@ def ways(editor: Editor, attribute: str, photos: list[Photo], *, taken: bool) ->
         multiplied(photo.image, one) for photo, one in zip(photos, by, strict=True)
     ]
     shows = blending.shown(model, index, codes.w_mu[index])
-    made = blending.changes([Part(where, shows, taken)], own, drawn)
+    made = blending.changes([Part(editor.area(index, taken=taken), shows, taken)], own, drawn)
     results["csvae's"] = [blending.apply(p.image, PLACE, c) for p, c in zip(photos, made, strict=True)]
     return results
 

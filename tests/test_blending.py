@@ -11,7 +11,7 @@ from csvae_cli import device, runs
 from csvae_cli.data.framing import Framing
 from csvae_cli.data.places import Place, upright
 from csvae_cli.editing import blending
-from csvae_cli.editing.blending import Change, Part
+from csvae_cli.editing.blending import Change, Part, area
 from csvae_cli.editing.editor import Editor
 
 PORTRAIT = Path(__file__).parent.parent / "docs" / "portrait.jpg"
@@ -46,7 +46,7 @@ def test_a_square_that_reaches_beyond_the_photo() -> None:
 
 def test_glasses_are_at_the_eyes_and_a_beard_is_around_the_mouth(editor: Editor) -> None:
     for name, (top, bottom) in {"glasses": (25, 37), "facial-hair": (42, 58)}.items():
-        where = editor.region(editor.model.config.model.index(name))[0, 0]
+        where = blending.region(editor.model, editor.model.config.model.index(name))[0, 0]
         assert float(where.max()) == pytest.approx(1)
         down, across = (where > 0.3).nonzero().float().mean(0).tolist()
         assert top < down < bottom
@@ -75,7 +75,7 @@ def test_what_is_taken_away_goes_where_it_is_shown_and_only_there() -> None:
     where = torch.zeros(1, 1, 64, 64)
     where[..., 20:40, 20:44] = 1
     shows = torch.tensor([0.0, 1.0])
-    without, wearer = blending.changes([Part(where, shows, taken=True)], own, drawn)
+    without, wearer = blending.changes([Part(area(where, taken=True), shows, taken=True)], own, drawn)
     assert not without.faded.any()
     assert float(without.added.max()) == pytest.approx(0.02)
     assert float(wearer.faded[0, 30, 30]) == 1
@@ -86,7 +86,8 @@ def test_what_is_taken_away_goes_where_it_is_shown_and_only_there() -> None:
 
 def test_a_grey_model_keeps_the_photos_colours() -> None:
     own, drawn = torch.full((1, 1, 48, 48), 0.2), torch.full((1, 1, 48, 48), 0.9)
-    (change,) = blending.changes([Part(torch.ones(1, 1, 48, 48), torch.ones(1), taken=True)], own, drawn)
+    everywhere = area(torch.ones(1, 1, 48, 48), taken=True)
+    (change,) = blending.changes([Part(everywhere, torch.ones(1), taken=True)], own, drawn)
     assert not change.faded.any()
     colours = Image.new("RGB", (96, 96), (90, 40, 10))
     red, green, blue = np.asarray(blending.apply(colours, upright((0, 0, 96, 96)), change))[48, 48].astype(

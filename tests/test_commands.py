@@ -200,6 +200,24 @@ def test_two_edits_of_the_same_name_do_not_overwrite_each_other(
     assert "written already" in output.err
 
 
+def test_a_twin_far_down_the_list_is_refused_too(
+    trained: Path, face: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"a/{number}" for number in range(12)] + ["b/0"]
+    rows = ["input,style_from"]
+    for name in names:
+        wearer = tmp_path / f"{name}.png"
+        wearer.parent.mkdir(exist_ok=True)
+        Image.fromarray(portrait(5, glasses=True, facial_hair=False, size=64)).save(wearer)
+        rows.append(f"{face},{wearer}")
+    (tmp_path / "pairs.csv").write_text("\n".join(rows))
+    command = ["transfer", "--pairs", str(tmp_path / "pairs.csv"), "--attr", "glasses", "--force"]
+    assert main([*command, "--model", str(trained)]) == 1
+    output = capsys.readouterr()
+    assert output.out.split() == [f"face-glasses/from-{number}.jpg" for number in range(12)]
+    assert "from-0.jpg is written already" in output.err
+
+
 def _line(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
     (line,) = capsys.readouterr().out.splitlines()
     found: dict[str, object] = json.loads(line)

@@ -55,10 +55,18 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Part:
-    """What is done to one attribute. where: its `region`; shows: `shown` of each face; taken: it goes."""
+class Area:
+    """Where a photo is changed, 1×1×H×W in [0, 1]: in any case, and where the change is strong."""
 
-    where: Tensor
+    core: Tensor
+    near: Tensor
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is done to one attribute. where: its `area`; shows: `shown` of each face; taken: it goes."""
+
+    where: Area
     shows: Tensor
     taken: bool
 
@@ -109,16 +117,20 @@ def changes(parts: Sequence[Part], own: Tensor, drawn: Tensor) -> list[Change]:
     return [Change(*one) for one in zip(added, faded, strict=True)]
 
 
+def area(where: Tensor, *, taken: bool) -> Area:
+    """From an attribute's `region`; taken: the attribute goes, and what one person wears may be larger."""
+    window = _window(*where.shape[2:])
+    core = _main_parts(_step(where, *(_TAKEN if taken else _PUT).region))
+    near = _step(blurred(core, 3.0), 0.02, 0.3) if taken else torch.zeros_like(core)
+    return Area(core * window, near * window)
+
+
 def _masks(part: Part, moved: Tensor) -> tuple[Tensor, Tensor]:
     """Where the photo is changed, and where the decoded face takes its place, N×1×H×W."""
-    care = _TAKEN if part.taken else _PUT
-    edited = _main_parts(_step(part.where, *care.region))
-    if part.taken:  # what this one person wears may be larger than most
-        near = _step(blurred(edited, 3.0), 0.02, 0.3)
-        edited = torch.maximum(edited, near * _step(_strength(moved, 1.0), *_SEEN))
-    edited = (edited * _window(*moved.shape[2:])).expand(len(moved), -1, -1, -1)
-    vanishing = _step(part.shows, *care.vanishing)[:, None, None, None]
-    return edited, edited * torch.maximum(vanishing, _step(_strength(moved, 1.0), *_DARK))
+    strength = _strength(moved, 1.0)
+    edited = torch.maximum(part.where.core, part.where.near * _step(strength, *_SEEN))
+    vanishing = _step(part.shows, *(_TAKEN if part.taken else _PUT).vanishing)[:, None, None, None]
+    return edited, edited * torch.maximum(vanishing, _step(strength, *_DARK))
 
 
 def apply(image: Image.Image, place: Place, change: Change) -> Image.Image:

@@ -37,7 +37,9 @@ class Editor:
     model: Model
     compute: Compute
     framing: Framing
-    _regions: dict[int, Tensor] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _areas: dict[tuple[int, bool], blending.Area] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         if len(self.model.config.model.shape) == 1:
@@ -113,17 +115,18 @@ class Editor:
         for attribute, point in points.items():
             shows = blending.shown(self.model, attribute, codes.w_mu[attribute])
             taken = bool((blending.shown(self.model, attribute, point) < blending.GONE).all())
-            parts.append(blending.Part(self.region(attribute), shows, taken))
+            parts.append(blending.Part(self.area(attribute, taken=taken), shows, taken))
         image = photo.image
         for place, change in zip(photo.framed.places, blending.changes(parts, own, drawn), strict=True):
             image = blending.apply(image, place, change)
         return image
 
-    def region(self, attribute: int) -> Tensor:
-        """Where the attribute is (`blending.region`), found out once."""
-        if attribute not in self._regions:
-            self._regions[attribute] = blending.region(self.model, attribute)
-        return self._regions[attribute]
+    def area(self, attribute: int, *, taken: bool) -> blending.Area:
+        """Where the attribute is put or taken away (`blending.area`), found out once."""
+        if (attribute, taken) not in self._areas:
+            where = blending.region(self.model, attribute)
+            self._areas[attribute, taken] = blending.area(where, taken=taken)
+        return self._areas[attribute, taken]
 
 
 def _batches(count: int) -> Iterator[Tensor]:

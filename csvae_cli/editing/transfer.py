@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -97,18 +97,35 @@ class Manner:
 def run_jobs(editor: Editor, jobs: Sequence[Job], manner: Manner) -> Iterator[Edited | Failed]:
     """Every picture, in the order of the jobs, a group at a time. One that fails never stops the rest.
 
-    Files are read and written side by side, and the faces of a group go through the model together.
+    While the faces of a group go through the model together, the next group is read and the last one written.
     """
+    groups = [jobs[start : start + BATCH] for start in range(0, len(jobs), BATCH)]
+    taken: set[Path] = set()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(jobs), BATCH):
-            opened = _without_twins(pool.map(partial(_open, editor, manner), jobs[start : start + BATCH]))
+
+        def read(group: Sequence[Job]) -> list[Future[_Opened | Failed]]:
+            return [pool.submit(_open, editor, manner, job) for job in group]
+
+        ahead = read(groups[0]) if groups else []
+        writing: list[Failed | Future[list[Edited | Failed]]] = []
+        for following in [*groups[1:], []]:
+            opened = _without_twins([one.result() for one in ahead], taken)
+            ahead = read(following)
             drawn = iter(_draw(editor, [one for one in opened if isinstance(one, _Opened)], manner))
-            done = [
-                pool.submit(_finish, editor, next(drawn), manner) if isinstance(one, _Opened) else one
-                for one in opened
-            ]
-            for results in done:
-                yield from [results] if isinstance(results, Failed) else results.result()
+            written, writing = (
+                writing,
+                [
+                    pool.submit(_finish, editor, next(drawn), manner) if isinstance(one, _Opened) else one
+                    for one in opened
+                ],
+            )
+            yield from _results(written)
+        yield from _results(writing)
+
+
+def _results(done: Iterable[Failed | Future[list[Edited | Failed]]]) -> Iterator[Edited | Failed]:
+    for one in done:
+        yield from [one] if isinstance(one, Failed) else one.result()
 
 
 @dataclass(frozen=True)
@@ -228,9 +245,8 @@ def _extras(manner: Manner) -> dict[str, Draw]:
     return {name: draw for name, (asked, draw) in wanted.items() if asked}
 
 
-def _without_twins(opened: Iterable[_Opened | Failed]) -> list[_Opened | Failed]:
-    """What would be written where another of the group is, fails."""
-    taken: set[Path] = set()
+def _without_twins(opened: Iterable[_Opened | Failed], taken: set[Path]) -> list[_Opened | Failed]:
+    """What would be written where another job writes, fails. taken: where jobs write so far, grows."""
     found: list[_Opened | Failed] = []
     for one in opened:
         if isinstance(one, _Opened):
