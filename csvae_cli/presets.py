@@ -6,6 +6,7 @@ user's own options over it.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from csvae_cli.config import KindName, ModelConfig, NetworkName, TrainingConfig
 from csvae_cli.errors import RequestError, one_of
@@ -69,16 +70,7 @@ def default(kind: KindName, network: NetworkName, facts: Facts) -> tuple[ModelCo
     if kind == "flow-csvae":
         return _flow(network, facts)
     if network == "points":
-        model = ModelConfig(
-            kind,
-            network,
-            facts.shape,
-            facts.attributes,
-            facts.keep,
-            latent_dim=2,
-            adversary_sees="mean",
-            exclusive=facts.exclusive,
-        )
+        model = _model(kind, network, facts, latent_dim=2, adversary_sees="mean")
         training = TrainingConfig(
             epochs=60,
             weights=_weights(kind, neg_entropy=20.0, confusion=20.0),
@@ -88,15 +80,7 @@ def default(kind: KindName, network: NetworkName, facts: Facts) -> tuple[ModelCo
             report_every=15,
         )
         return model, training
-    model = ModelConfig(
-        kind,
-        network,
-        facts.shape,
-        facts.attributes,
-        facts.keep,
-        adversary_sees="mean",
-        exclusive=facts.exclusive,
-    )
+    model = _model(kind, network, facts, adversary_sees="mean")
     training = TrainingConfig(
         epochs=min(max(_DEFAULT_EXAMPLES // facts.examples, 8), 100),
         weights=_weights(kind, recon=1.0, kl_z=0.05, kl_w=0.6, neg_entropy=400.0, confusion=20.0),
@@ -114,16 +98,7 @@ def default(kind: KindName, network: NetworkName, facts: Facts) -> tuple[ModelCo
 def _flow(network: NetworkName, facts: Facts) -> tuple[ModelConfig, TrainingConfig]:
     """A short reader, the autoencoder for most of the time, then the map."""
     points = network == "points"
-    model = ModelConfig(
-        "flow-csvae",
-        network,
-        facts.shape,
-        facts.attributes,
-        facts.keep,
-        latent_dim=1 if points else 170,
-        w_dim=2 if points else 8,
-        exclusive=facts.exclusive,
-    )
+    model = _model("flow-csvae", network, facts, latent_dim=1 if points else 170, w_dim=2 if points else 8)
     weights = _weights("flow-csvae", recon=1.0, features=0.5, kl_s=0.1, label=3.0)
     epochs = 60 if points else min(max(_DEFAULT_EXAMPLES // facts.examples, 12), 100)
     training = TrainingConfig(
@@ -208,15 +183,8 @@ def paper(kind: KindName, network: NetworkName, facts: Facts) -> tuple[ModelConf
     if kind == "flow-csvae":
         raise RequestError("flow-csvae is not in the paper; leave --preset paper out, or use --kind csvae.")
     latent_dim = 2 if network == "points" else 64
-    model = ModelConfig(
-        kind,
-        network,
-        facts.shape,
-        facts.attributes,
-        facts.keep,
-        latent_dim=latent_dim,
-        reduction="sum" if network == "points" else "mean",
-        exclusive=facts.exclusive,
+    model = _model(
+        kind, network, facts, latent_dim=latent_dim, reduction="sum" if network == "points" else "mean"
     )
     training = TrainingConfig(
         epochs=2300,
@@ -236,6 +204,13 @@ def preset(name: str) -> Preset:
     if name not in PRESETS:
         raise one_of("preset", name, PRESETS)
     return PRESETS[name]
+
+
+def _model(kind: KindName, network: NetworkName, facts: Facts, **settings: Any) -> ModelConfig:
+    """Of the data as it is, with these settings."""
+    return ModelConfig(
+        kind, network, facts.shape, facts.attributes, facts.keep, exclusive=facts.exclusive, **settings
+    )
 
 
 def _weights(kind: KindName, **changed: float) -> dict[str, float]:

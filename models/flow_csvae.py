@@ -162,11 +162,7 @@ class FlowCSVAE(Kind):
             return terms
         mu, log_var = self.code(x)
         x_hat = self.decoder(sample(mu, log_var, noise))
-        rows = self._per_row(y)
-        numbers = x[0].numel() if self.reduction == "sum" else 1
-        terms["recon"] = 0.5 * numbers * _weighted(x_hat, x, rows).log()
-        if self.reader is not None:
-            terms["features"] = 0.5 * numbers * self._feature_error(self.reader, x_hat, x, rows)
+        terms |= self._pictured(x_hat, x, y)
         terms["kl_s"] = self.reduce(kl_standard(mu, log_var))
         if self.stage is None:
             with torch.no_grad():
@@ -277,12 +273,8 @@ class FlowCSVAE(Kind):
         before = read.detach().sigmoid()
         others = [j for j in range(self.labels) if j != i]
         wanted = torch.where(free, torch.where(has, 1 - _CLEAR, _CLEAR), before[giver, i])
-        rows = self._per_row(y)
-        x_hat = drawn[: len(x)]
-        numbers = x[0].numel() if self.reduction == "sum" else 1
         return {
-            "recon": 0.5 * numbers * _weighted(x_hat, x, rows).log(),
-            "features": 0.5 * numbers * self._feature_error(self.reader, x_hat, x, rows),
+            **self._pictured(drawn[: len(x)], x, y),
             "hold": kl_bernoulli(before[:, others], changed[:, others]).sum(1).mean(),
             "shown": kl_bernoulli(wanted, changed[:, i]).mean(),
         }
@@ -365,6 +357,15 @@ class FlowCSVAE(Kind):
         """What each row counts: the mean of what its labels do, scaled to a mean of 1, N."""
         rows = torch.where(y >= 0, self._per_label(y), 1.0).mean(1)
         return rows / rows.mean()
+
+    def _pictured(self, x_hat: Tensor, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+        """`recon`, and `features` where there is a reader."""
+        rows = self._per_row(y)
+        numbers = x[0].numel() if self.reduction == "sum" else 1
+        terms = {"recon": 0.5 * numbers * _weighted(x_hat, x, rows).log()}
+        if self.reader is not None:
+            terms["features"] = 0.5 * numbers * self._feature_error(self.reader, x_hat, x, rows)
+        return terms
 
     def _feature_error(self, reader: networks.Reader, x_hat: Tensor, x: Tensor, rows: Tensor) -> Tensor:
         """The mean over levels of the log of the squared error, each channel over its variance."""

@@ -37,7 +37,7 @@ class Editor:
     model: Model
     compute: Compute
     framing: Framing
-    _areas: dict[tuple[int, bool], blending.Area] = field(
+    _areas: dict[int, dict[bool, blending.Area]] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )
 
@@ -123,10 +123,10 @@ class Editor:
 
     def area(self, attribute: int, *, taken: bool) -> blending.Area:
         """Where the attribute is put or taken away (`blending.area`), found out once."""
-        if (attribute, taken) not in self._areas:
+        if attribute not in self._areas:
             where = blending.region(self.model, attribute)
-            self._areas[attribute, taken] = blending.area(where, taken=taken)
-        return self._areas[attribute, taken]
+            self._areas[attribute] = {going: blending.area(where, taken=going) for going in (False, True)}
+        return self._areas[attribute][taken]
 
 
 def _batches(count: int) -> Iterator[Tensor]:

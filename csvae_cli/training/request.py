@@ -16,8 +16,6 @@ from csvae_cli.device import Compute, Precision, resolve
 from csvae_cli.errors import RequestError
 from csvae_cli.presets import Facts, longer, map_alone, preset, stages_of
 from csvae_cli.training import checkpoint, session
-from csvae_cli.training.loop import State
-from csvae_cli.training.profile import Profile
 
 NO_KEEP = "none"
 """What --keep says where nothing is to be kept."""
@@ -76,7 +74,7 @@ def train(request: Request, run_path: Path | None) -> Trained:
     else:
         run = runs.create_at(request.out, config)
     with runs.owned(run):
-        _train(run, config, data, compute, state, checkpoint.Progress(0, None), profiled=request.profile)
+        session.train_run(run, config, data, compute, state, checkpoint.Progress(0, None), request.profile)
     return Trained(run, config)
 
 
@@ -98,24 +96,8 @@ def resume(request: Request, run_path: Path | None) -> Trained:
         if state.epoch >= config.training.epochs:
             output.say(f"{run.path} is finished ({state.epoch} epochs); --epochs N trains it further.")
         else:
-            _train(run, config, data, compute, state, progress, profiled=request.profile)
+            session.train_run(run, config, data, compute, state, progress, request.profile)
     return Trained(run, config)
-
-
-def _train(
-    run: runs.Run,
-    config: RunConfig,
-    data: Dataset,
-    compute: Compute,
-    state: State,
-    progress: checkpoint.Progress,
-    *,
-    profiled: bool,
-) -> None:
-    profile = Profile(run.trace) if profiled else None
-    session.train_run(run, config, data, compute, state, progress, profile)
-    if profile is not None:
-        profile.show()
 
 
 def _prepare(request: Request) -> tuple[RunConfig, Dataset, Compute, runs.Model | None]:

@@ -72,7 +72,7 @@ def train_run(
     compute: Compute,
     state: State,
     progress: checkpoint.Progress,
-    profile: Profile | None = None,
+    profiled: bool = False,
 ) -> None:
     """Train to the end and leave the run directory complete.
 
@@ -85,6 +85,7 @@ def train_run(
     examples = f"{len(batches):,} examples"
     title = f"{config.model.kind} on {config.data.dataset}: {examples}, {compute.reason}; {run.path}"
     clock = _Clock(config.training, state)
+    profile = Profile(run.trace) if profiled else None
     with output.TrainingDisplay(title, config.training.epochs) as display, polite_stop() as stop:
         for record in train(state, batches, config.training, compute, stop):
             if isinstance(record, Tick):
@@ -104,6 +105,8 @@ def train_run(
                 f"Stopped in epoch {state.epoch + 1}; go on with: csvae train --resume {run.path}",
                 stop.signal_number,
             )
+    if profile is not None:
+        profile.show()
 
 
 class _Saver:
