@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from models.precision import exact
+
 _BOUND = 1.5
 """The largest log-scale of a coupling: its inverse stays exact to float precision."""
 
@@ -32,25 +34,35 @@ class Flow(nn.Module):
             _Coupling(dim, hidden) for _ in range(couplings)
         )
         self.linear = nn.Parameter(torch.eye(dim))
+        self._solve_linear, self._solve_whitening = _Solver(), _Solver()
 
     def forward(self, s: Tensor) -> tuple[Tensor, Tensor]:
         """(u, log|det ∂u/∂s|), N×dim and N."""
         with torch.autocast(s.device.type, enabled=False):
-            u = (s.float() - self.mean) @ self.whitening.T
-            log_det = _log_det(self.whitening) + _log_det(self.linear)
-            scales = torch.zeros(len(u), device=u.device)
-            for rotation, coupling in zip(self.rotations, self.couplings, strict=True):
-                u, scale = coupling(u @ rotation.T)
-                scales = scales + scale
-            return u @ self.linear.T, log_det + scales
+            u, scales = self._through(s)
+            return u, scales + _log_det(self.whitening) + _log_det(self.linear)
+
+    def map(self, s: Tensor) -> Tensor:
+        """u alone, N×dim, without the determinants, which take longer than a few rows do."""
+        with torch.autocast(s.device.type, enabled=False):
+            return self._through(s)[0]
 
     def inverse(self, u: Tensor) -> Tensor:
         """s with f(s) = u, N×dim."""
         with torch.autocast(u.device.type, enabled=False):
-            s = _solve(self.linear, u.float())
+            s = self._solve_linear(self.linear, u.float())
             for rotation, coupling in zip(self.rotations.flip(0), reversed(self.couplings), strict=True):
                 s = coupling.inverse(s) @ rotation
-            return _solve(self.whitening, s) + self.mean
+            return self._solve_whitening(self.whitening, s) + self.mean
+
+    def _through(self, s: Tensor) -> tuple[Tensor, Tensor]:
+        """(u, the log-scales of all couplings together), N×dim and N."""
+        u = (s.float() - self.mean) @ self.whitening.T
+        scales = torch.zeros(len(u), device=u.device)
+        for rotation, coupling in zip(self.rotations, self.couplings, strict=True):
+            u, scale = coupling(u @ rotation.T)
+            scales = scales + scale
+        return u @ self.linear.T, scales
 
     @torch.no_grad()
     def whiten_by(self, s: Tensor) -> None:
@@ -58,7 +70,7 @@ class Flow(nn.Module):
 
         Directions without any variance are not blown up: see `_FLOOR`.
         """
-        s = s.double()
+        s = exact(s)
         covariance = torch.cov(s.T).reshape(s.shape[1], s.shape[1])
         variances, axes = torch.linalg.eigh(covariance)
         floor = _FLOOR * variances.mean().clamp(min=1e-12)
@@ -117,10 +129,23 @@ def _log_det(matrix: Tensor) -> Tensor:
     return log_det
 
 
-def _solve(matrix: Tensor, u: Tensor) -> Tensor:
-    """s with matrix · s = u for each row of u."""
-    s: Tensor = torch.linalg.solve(matrix.double(), u.double().T).T.float()
-    return s
+class _Solver:
+    """Solves with a matrix, in double precision; one that has not changed is not inverted again."""
+
+    def __init__(self) -> None:
+        self._of: tuple[int, int] | None = None
+        self._inverse = torch.empty(0)
+
+    def __call__(self, matrix: Tensor, u: Tensor) -> Tensor:
+        """s with matrix · s = u for each row of u."""
+        if torch.is_grad_enabled():
+            solved: Tensor = torch.linalg.solve(exact(matrix), exact(u).T).T
+        else:
+            state = (matrix.data_ptr(), matrix._version)
+            if self._of != state:
+                self._inverse, self._of = torch.linalg.inv(exact(matrix)), state
+            solved = exact(u) @ self._inverse.T
+        return solved.float().to(u.device)
 
 
 def split(u: Tensor, sizes: Sequence[int]) -> tuple[Tensor, tuple[Tensor, ...]]:

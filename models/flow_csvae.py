@@ -128,7 +128,7 @@ class FlowCSVAE(Kind):
         self.load_state_dict({**own, **taken})
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Codes:  # noqa: ARG002 (the map is blind to labels)
-        z, w = split(self.flow(self.mu(x))[0], self.w_dims)
+        z, w = split(self.flow.map(self.mu(x)), self.w_dims)
         return Codes(z, torch.full_like(z, -torch.inf), w, tuple(torch.full_like(v, -torch.inf) for v in w))
 
     def decode(self, z: Tensor, w: Sequence[Tensor]) -> Tensor:
@@ -255,7 +255,7 @@ class FlowCSVAE(Kind):
         i = int(torch.randint(len(self.styled), (1,), generator=noise, device=x.device))
         with torch.no_grad():
             s = self.mu(x)
-            z, w = split(self.flow(s)[0], self.w_dims)
+            z, w = split(self.flow.map(s), self.w_dims)
             has = torch.where(y[:, i] < 0, self.priors[i].log_odds(w[i]) > 0, y[:, i] == 1)
             giver = partners(self._alike(y) & (has[:, None] != has), noise)
             free = torch.rand(len(x), generator=noise, device=x.device) < _FREE

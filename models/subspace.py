@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from models.precision import exact
+
 
 @dataclass(frozen=True)
 class SubspaceStatistics:
@@ -49,12 +51,12 @@ def principal_axes(w: Tensor) -> tuple[Tensor, Tensor]:
 
     Each axis points to where its largest coordinate is positive, so that the same codes give the same axes.
     """
-    covariance = torch.cov(w.double().T).reshape(w.shape[1], w.shape[1])
+    covariance = torch.cov(exact(w).T).reshape(w.shape[1], w.shape[1])
     variances, columns = torch.linalg.eigh(covariance)
     axes = columns.T.flip(0)
     largest = axes.gather(1, axes.abs().argmax(1, keepdim=True))
     axes = axes * largest.sign()
-    return axes.float(), variances.flip(0).clamp(min=0).sqrt().float()
+    return axes.float().to(w.device), variances.flip(0).clamp(min=0).sqrt().float().to(w.device)
 
 
 def grid(centre: Tensor, rows: int, columns: int, half_width: Tensor | float) -> Tensor:

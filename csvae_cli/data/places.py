@@ -51,6 +51,12 @@ class Place:
         signs = ((-1, -1), (1, -1), (1, 1), (-1, 1))
         return tuple(self.middle + u * self.right + v * self.down for u, v in signs)
 
+    def part(self, box: tuple[float, float, float, float]) -> "Place":
+        """What lies within (left, top, right, bottom) of it, each −1 to 1."""
+        left, top, right, bottom = box
+        middle = self.middle + (left + right) / 2 * self.right + (top + bottom) / 2 * self.down
+        return Place(middle, (right - left) / 2 * self.right, (bottom - top) / 2 * self.down)
+
     def distance(self, other: "Place") -> float:
         """The root mean square distance between their points, in sides of this one."""
         across, down = abs(self.right - other.right), abs(self.down - other.down)

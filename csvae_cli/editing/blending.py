@@ -23,6 +23,9 @@ from models.kind import Codes
 _FACES = 64
 """Of the prior, whose changes show where an attribute is."""
 
+_REACH = 2
+"""How many of the model's pixels a bicubic reaches."""
+
 _SEEN, _DARK = (0.06, 0.15), (0.15, 0.35)
 """Changes (white is 1) that reach beyond the region where it is taken away, and that hide what was there."""
 
@@ -135,16 +138,37 @@ def _masks(part: Part, moved: Tensor) -> tuple[Tensor, Tensor]:
 
 def apply(image: Image.Image, place: Place, change: Change) -> Image.Image:
     """The picture with its face changed, in its own resolution, everything else as it was."""
-    xs, ys = zip(*((corner.real, corner.imag) for corner in place.corners()), strict=True)
+    values = torch.cat([change.added.expand(3, -1, -1), change.faded])
+    where = _extent(values)
+    if where is None:
+        return image
+    xs, ys = zip(*((corner.real, corner.imag) for corner in place.part(where).corners()), strict=True)
     left, top = max(math.floor(min(xs)), 0), max(math.floor(min(ys)), 0)
     right, bottom = min(math.ceil(max(xs)), image.width), min(math.ceil(max(ys)), image.height)
-    values = torch.cat([change.added.expand(3, -1, -1), change.faded])
     grown = spread(values, place, (left, top, right, bottom)).permute(1, 2, 0).numpy()
     added, faded = grown[..., :3], grown[..., 3:].clip(0, 1)
     pixels = np.asarray(image).copy()
     part = pixels[top:bottom, left:right]
     pixels[top:bottom, left:right] = (part * (1 - faded) + 255 * added).round().clip(0, 255).astype(np.uint8)
     return Image.fromarray(pixels)
+
+
+def _extent(values: Tensor) -> tuple[float, float, float, float] | None:
+    """The box (left, top, right, bottom; −1 to 1) beyond which values, C×H×W, grow to nothing.
+
+    None where they are all nothing.
+    """
+    some = (values != 0).any(0)
+    if not bool(some.any()):
+        return None
+    (left, right), (top, bottom) = (
+        (
+            max(2 * (int(places[0]) - _REACH) / count - 1, -1.0),
+            min(2 * (int(places[-1]) + 1 + _REACH) / count - 1, 1.0),
+        )
+        for places, count in ((along.nonzero()[:, 0], len(along)) for along in (some.any(0), some.any(1)))
+    )
+    return left, top, right, bottom
 
 
 def _strength(change: Tensor, sigma: float) -> Tensor:

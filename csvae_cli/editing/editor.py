@@ -82,7 +82,7 @@ class Editor:
     def style_of(self, path: Path, attribute: int) -> Style:
         """The style of the (largest) face of another picture. Raises WorkError."""
         other = open_photo(path, replace(self.framing, face="largest", eyes=None))
-        return Style(f"from-{path.stem}", self.encode([other]).w_mu[attribute][0].cpu())
+        return Style(style_name(path), self.encode([other]).w_mu[attribute][0].cpu())
 
     @torch.no_grad()
     def decode(self, codes: Codes, points: Points) -> Tensor:
@@ -136,6 +136,11 @@ def _batches(count: int) -> Iterator[Tensor]:
     """
     for start in range(0, count, BATCH):
         yield torch.arange(start, start + BATCH).clamp(max=count - 1)
+
+
+def style_name(path: Path) -> str:
+    """What the style of another picture is called."""
+    return f"from-{path.stem}"
 
 
 def searched(model: Model) -> bool:

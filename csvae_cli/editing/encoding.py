@@ -1,10 +1,7 @@
 """What `csvae encode` does: pictures or a data set to a table of codes."""
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +14,12 @@ from csvae_cli.data.encoding import encode_split, join
 from csvae_cli.data.framing import Framed
 from csvae_cli.device import Compute
 from csvae_cli.editing import codes as tables
-from csvae_cli.editing.editor import BATCH, Editor
+from csvae_cli.editing.editor import Editor
+from csvae_cli.editing.groups import in_groups
 from csvae_cli.editing.pictures import Photo, find_inputs
 from csvae_cli.editing.transfer import Failed
 from csvae_cli.errors import RequestError, WorkError
+from models.kind import Codes
 
 
 @dataclass(frozen=True)
@@ -46,17 +45,21 @@ def encode_pictures(editor: Editor, inputs: Sequence[Path], out: Path) -> Encode
     model = editor.model
     sources = find_inputs(inputs)
     files, parts, failed, framed = [], [], [], []
-    with output.progress() as progress, ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(sources), BATCH):
-            opened = list(pool.map(partial(_open, editor), sources[start : start + BATCH]))
-            failed += [one for one in opened if isinstance(one, Failed)]
-            photos = [one for one in opened if not isinstance(one, Failed)]
-            if photos:
-                parts.append(editor.encode(photos))
-            for photo in photos:
-                files += [str(photo.path)] * len(photo.framed.places)
-                framed.append(photo.framed)
-            progress("encoding", start + len(opened), len(sources))
+
+    def work(group: Sequence[Path]) -> tuple[list[tuple[Path, Framed] | Failed], list[Codes]]:
+        opened = [_open(editor, source) for source in group]
+        photos = [one for one in opened if isinstance(one, Photo)]
+        places = [one if isinstance(one, Failed) else (one.path, one.framed) for one in opened]
+        return places, [editor.encode(photos)] if photos else []
+
+    with output.progress() as progress:
+        for places, part in in_groups(work, sources):
+            parts += part
+            failed += [one for one in places if isinstance(one, Failed)]
+            for path, where in (one for one in places if not isinstance(one, Failed)):
+                files += [str(path)] * len(where.places)
+                framed.append(where)
+            progress("encoding", len(failed) + len(framed), len(sources))
     if not parts:
         raise WorkError(
             failed[0].reason if len(failed) == 1 else f"None of {len(failed)} inputs can be read."

@@ -1,10 +1,8 @@
 """Edits of pictures: encode, change, decode, put back, write."""
 
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,8 @@ from csvae_cli import runs
 from csvae_cli.data.batches import to_pictures
 from csvae_cli.data.encoding import take
 from csvae_cli.data.framing import Framed
-from csvae_cli.editing.editor import BATCH, Editor, Points
+from csvae_cli.editing.editor import Editor, Points, style_name
+from csvae_cli.editing.groups import in_groups
 from csvae_cli.editing.overview import Draw, sheet, thumbnail, walk
 from csvae_cli.editing.pictures import Kept, Photo
 from csvae_cli.editing.styles import Style
@@ -95,37 +94,28 @@ class Manner:
 
 
 def run_jobs(editor: Editor, jobs: Sequence[Job], manner: Manner) -> Iterator[Edited | Failed]:
-    """Every picture, in the order of the jobs, a group at a time. One that fails never stops the rest.
+    """Every picture, in the order of the jobs, a group at a time. One that fails never stops the rest."""
+    style_from = lru_cache(maxsize=256)(partial(editor.style_of, attribute=manner.attribute))
 
-    While the faces of a group go through the model together, the next group is read and the last one written.
-    """
-    groups = [jobs[start : start + BATCH] for start in range(0, len(jobs), BATCH)]
-    taken: set[Path] = set()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    def work(group: Sequence[_Planned]) -> list[Edited | Failed]:
+        opened = [_open(editor, manner, planned, style_from) for planned in group]
+        drawn = iter(_draw(editor, [one for one in opened if isinstance(one, _Opened)], manner))
+        return [
+            result
+            for one in opened
+            for result in ([one] if isinstance(one, Failed) else _finish(editor, next(drawn), manner))
+        ]
 
-        def read(group: Sequence[Job]) -> list[Future[_Opened | Failed]]:
-            return [pool.submit(_open, editor, manner, job) for job in group]
-
-        ahead = read(groups[0]) if groups else []
-        writing: list[Failed | Future[list[Edited | Failed]]] = []
-        for following in [*groups[1:], []]:
-            opened = _without_twins([one.result() for one in ahead], taken)
-            ahead = read(following)
-            drawn = iter(_draw(editor, [one for one in opened if isinstance(one, _Opened)], manner))
-            written, writing = (
-                writing,
-                [
-                    pool.submit(_finish, editor, next(drawn), manner) if isinstance(one, _Opened) else one
-                    for one in opened
-                ],
-            )
-            yield from _results(written)
-        yield from _results(writing)
+    for results in in_groups(work, _planned(jobs, manner)):
+        yield from results
 
 
-def _results(done: Iterable[Failed | Future[list[Edited | Failed]]]) -> Iterator[Edited | Failed]:
-    for one in done:
-        yield from [one] if isinstance(one, Failed) else one.result()
+@dataclass(frozen=True)
+class _Planned:
+    """A job, and whether one before it writes to the same files, of which the first is `twin`."""
+
+    job: Job
+    twin: Path | None
 
 
 @dataclass(frozen=True)
@@ -148,29 +138,47 @@ class _Drawn:
     styles: tuple[tuple[Points, Tensor], ...]
 
 
-def _open(editor: Editor, manner: Manner, job: Job) -> _Opened | Failed:
+def _planned(jobs: Sequence[Job], manner: Manner) -> list[_Planned]:
+    taken: set[Path] = set()
+    planned = []
+    for job in jobs:
+        targets = {job.folder / f"{name}{_suffix(job, manner)}" for name in _names(job, manner)}
+        planned.append(_Planned(job, min(targets & taken, default=None)))
+        taken |= targets
+    return planned
+
+
+def _names(job: Job, manner: Manner) -> list[str]:
+    """What the written pictures are called, one for each style."""
+    weaker = "" if manner.strength == 1 else f"-x{manner.strength:.2f}"
+    styles = [style.name for style in job.styles] if job.style_from is None else [style_name(job.style_from)]
+    return [f"{name}{weaker}" for name in styles]
+
+
+def _suffix(job: Job, manner: Manner) -> str:
+    return ".png" if manner.decoded else written_suffix(job.source)
+
+
+def _open(
+    editor: Editor, manner: Manner, planned: _Planned, style_from: Callable[[Path], Style]
+) -> _Opened | Failed:
+    job = planned.job
     try:
-        styles = job.styles
-        if job.style_from is not None:
-            styles = (_style_from(editor, manner.attribute, job.style_from),)
+        if planned.twin is not None:
+            raise WorkError(f"{planned.twin} is written already; choose another --out.")
+        styles = job.styles if job.style_from is None else (style_from(job.style_from),)
         photo = editor.open(job.source)
-        suffix = ".png" if manner.decoded else written_suffix(job.source)
         faces = len(photo.framed.places)
         marks = [f"-face{face + 1}" for face in range(faces)] if manner.decoded and faces > 1 else [""]
-        weaker = "" if manner.strength == 1 else f"-x{manner.strength:.2f}"
+        suffix = _suffix(job, manner)
         targets = tuple(
-            tuple(job.folder / f"{style.name}{weaker}{mark}{suffix}" for mark in marks) for style in styles
+            tuple(job.folder / f"{name}{mark}{suffix}" for mark in marks) for name in _names(job, manner)
         )
         extras = [job.folder / name for name in _extras(manner)]
         _check_targets(job.source, [*extras, *(t for row in targets for t in row)], force=manner.force)
     except UserError as error:
         return Failed(job.source, str(error))
     return _Opened(job, photo, styles, targets)
-
-
-@lru_cache(maxsize=256)
-def _style_from(editor: Editor, attribute: int, path: Path) -> Style:
-    return editor.style_of(path, attribute)
 
 
 def _draw(editor: Editor, group: Sequence[_Opened], manner: Manner) -> Iterator[_Drawn]:
@@ -243,22 +251,6 @@ def _extras(manner: Manner) -> dict[str, Draw]:
     """The files besides the pictures, and what draws them."""
     wanted = {"sheet.png": (manner.sheet, sheet), "walk.webp": (manner.walk, walk)}
     return {name: draw for name, (asked, draw) in wanted.items() if asked}
-
-
-def _without_twins(opened: Iterable[_Opened | Failed], taken: set[Path]) -> list[_Opened | Failed]:
-    """What would be written where another job writes, fails. taken: where jobs write so far, grows."""
-    found: list[_Opened | Failed] = []
-    for one in opened:
-        if isinstance(one, _Opened):
-            targets = {target for row in one.targets for target in row}
-            if twins := targets & taken:
-                found.append(
-                    Failed(one.job.source, f"{min(twins)} is written already; choose another --out.")
-                )
-                continue
-            taken |= targets
-        found.append(one)
-    return found
 
 
 def _check_targets(source: Path, targets: list[Path], *, force: bool) -> None:

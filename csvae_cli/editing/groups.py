@@ -1,0 +1,38 @@
+"""Many pictures through a model: in groups, every core at one of its own."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+import torch
+
+from csvae_cli.editing.editor import BATCH
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+def in_groups(work: Callable[[Sequence[_T]], _R], items: Sequence[_T]) -> Iterator[_R]:
+    """What `work` makes of each group of BATCH items, in their order; it runs in threads.
+
+    Groups side by side, each on one core, get more out of the cores than one whose operations are divided
+    among them, and reading and writing come in between. One group more than there are cores is under way
+    while results are waited for, so that a core need not wait for the disk, and memory does not grow with
+    the number of items. A single group runs no differently: what comes out is the same, bit for bit.
+    """
+    workers = (os.cpu_count() or 1) + 1
+    threads = torch.get_num_threads()
+    groups = (items[start : start + BATCH] for start in range(0, len(items), BATCH))
+    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        under_way: deque[Future[_R]] = deque(pool.submit(work, group) for group in islice(groups, workers))
+        while under_way:
+            result = under_way.popleft().result()
+            under_way.extend(pool.submit(work, group) for group in islice(groups, 1))
+            yield result
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)
