@@ -116,7 +116,8 @@ def ways(editor: Editor, attribute: str, photos: list[Photo], *, taken: bool) ->
         multiplied(photo.image, one) for photo, one in zip(photos, by, strict=True)
     ]
     shows = blending.shown(model, index, codes.w_mu[index])
-    made = blending.changes([Part(editor.area(index, taken=taken), shows, taken)], own, drawn)
+    more = editor.decode(codes, editor.in_photo(codes, {index: point}))
+    made = blending.changes([Part(editor.area(index, taken=taken), shows, taken)], own, more)
     results["csvae's"] = [blending.apply(p.image, PLACE, c) for p, c in zip(photos, made, strict=True)]
     return results
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from csvae_cli import device, runs
 from csvae_cli.data.framing import Framing
@@ -68,6 +69,22 @@ def test_glasses_leave_the_rest_of_the_portrait_untouched(editor: Editor) -> Non
     eyes = (np.abs(inside.real) < 0.85) & (inside.imag > -0.5) & (inside.imag < 0.5)
     assert moved.mean() > 0.01
     assert not moved[~eyes].any()
+
+
+def test_a_photo_is_asked_for_a_little_more_than_it_shall_show(editor: Editor) -> None:
+    model = editor.model
+    glasses = model.config.model.index("glasses")
+    subspace = model.statistics.subspaces[glasses]
+    absent, present = subspace.absent_mean, subspace.present_mean
+
+    def reached(own: Tensor, point: Tensor) -> float:
+        return float(blending.shown(model, glasses, blending.further(model, glasses, own[None], point[None])))
+
+    assert reached(absent, present) == pytest.approx(1.3, abs=1e-4)
+    assert reached(present, absent) == pytest.approx(-0.6, abs=1e-4)
+    for own in (absent, present, (absent + present) / 2):  # nothing is asked for
+        assert torch.equal(blending.further(model, glasses, own[None], own[None])[0], own)
+    assert 0.25 < reached(present, (absent + present) / 2) <= 0.5 < reached(absent, (absent + present) / 2)
 
 
 def test_what_is_taken_away_goes_where_it_is_shown_and_only_there() -> None:

@@ -1,6 +1,7 @@
 """What a photo came with is what its edited copy has: format, EXIF, profile, alpha, greys."""
 
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -140,6 +141,21 @@ def test_what_cannot_be_read_or_written(portrait: Image.Image, capsys: pytest.Ca
         assert main(["transfer", *command, "--attr", "glasses"]) == code, command
         assert words in capsys.readouterr().err
         assert sorted(Path().rglob("*")) == before
+
+
+def test_an_output_folder_that_is_read_only(
+    portrait: Image.Image, capsys: pytest.CaptureFixture[str]
+) -> None:
+    portrait.save("face.png")
+    folder = Path("locked")
+    folder.mkdir(mode=0o555)
+    if os.access(folder, os.W_OK):  # root may write anywhere but among what the kernel shows
+        folder = Path("/sys/kernel")
+        if not folder.is_dir():
+            pytest.skip("this user (root?) may write everywhere")
+    assert main(["transfer", "face.png", "--attr", "glasses", "--out", str(folder)]) == 1
+    assert f"csvae: Cannot write {folder}/face-glasses/on.png: " in capsys.readouterr().err
+    assert not (folder / "face-glasses").exists()
 
 
 def test_a_disk_that_is_full_leaves_nothing_half_written() -> None:

@@ -33,17 +33,19 @@ _SEEN, _DARK = (0.06, 0.15), (0.15, 0.35)
 @dataclass(frozen=True)
 class _Care:
     """region: from which share of its strongest change on a place is the attribute's; vanishing: how much of
-    the attribute a picture shows (0 absent, 1 as the mean of those who have it) before its detail has to go.
+    the attribute a picture shows (0 absent, 1 as the mean of those who have it) before its detail has to go;
+    further: how much more or less of it than asked for (see `further`).
     """
 
     region: tuple[float, float]
     vanishing: tuple[float, float]
+    further: float
 
 
 GONE = 0.25
 """Styles that show less than this take the attribute away."""
 
-_TAKEN, _PUT = _Care((0.1, 0.2), (0.05, 0.25)), _Care((0.2, 0.5), (0.3, 0.6))
+_TAKEN, _PUT = _Care((0.2, 0.4), (0.05, 0.25), 0.6), _Care((0.2, 0.5), (0.3, 0.6), 0.3)
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,23 @@ def shown(model: Model, attribute: int, w: Tensor) -> Tensor:
     subspace = model.statistics.subspaces[attribute]
     axis = subspace.present_mean - subspace.absent_mean
     return (w.float().cpu() - subspace.absent_mean) @ axis / axis.square().sum().clamp(min=1e-9)
+
+
+def further(model: Model, attribute: int, own: Tensor, point: Tensor) -> Tensor:
+    """Points (N×d_i, as own) from which a photo comes to show what it is asked to show.
+
+    What the photo keeps of its own detail still says what it said before. So an edit that puts the attribute
+    on puts on more of it than asked for, and one that takes it away takes more; less so the less it changes.
+    """
+    subspace = model.statistics.subspaces[attribute]
+    axis = subspace.present_mean - subspace.absent_mean
+    own = own.float().cpu()
+    shows, asked = shown(model, attribute, own), shown(model, attribute, point)
+    lost = 2 * (shows - asked)
+    moved = (4 * (point - own).norm(dim=1) / axis.norm().clamp(min=1e-9)).clamp(max=1)
+    more = _PUT.further * asked.clamp(0, 1) * moved * (1 - lost).clamp(0, 1)
+    step = torch.where(asked < GONE, -_TAKEN.further * lost.clamp(0, 1), more)
+    return point + step[:, None] * axis
 
 
 def changes(parts: Sequence[Part], own: Tensor, drawn: Tensor) -> list[Change]:

@@ -64,7 +64,8 @@ class Editor:
         index = self.model.config.model.index(attribute)
         point = parse_style(self.model, index, style).point
         points = self.reached(codes, {} if point is None else {index: point}, strength)
-        return self.blend(photo, codes, points, self.decode(codes, {}), self.decode(codes, points))
+        drawn = self.decode(codes, self.in_photo(codes, points))
+        return self.blend(photo, codes, points, self.decode(codes, {}), drawn)
 
     def open(self, path: Path) -> Photo:
         """Raises WorkError where it is no picture, or shows no face."""
@@ -107,8 +108,19 @@ class Editor:
             found[attribute] = own + strength * (point - own)
         return found
 
+    def in_photo(self, codes: Codes, points: Points) -> Points:
+        """What is to be decoded so that photos come to show the points: `blending.further`."""
+        count = len(codes.z_mu)
+        return {
+            i: blending.further(self.model, i, codes.w_mu[i], point.cpu().expand(count, -1))
+            for i, point in points.items()
+        }
+
     def blend(self, photo: Photo, codes: Codes, points: Points, own: Tensor, drawn: Tensor) -> Image.Image:
-        """The photo with all of its faces changed. codes, points, own and drawn (decoded): of its faces."""
+        """The photo with all of its faces changed.
+
+        codes, points, own and drawn (decoded, `in_photo`) are those of its faces.
+        """
         if not points:
             return photo.image
         parts = []
