@@ -67,6 +67,9 @@ def frame(image: Image.Image, name: str, framing: Framing) -> Framed:
         return Framed((upright(crop_box(image.width, image.height)),), "celeba")
     if framing.align == "none" or not framing.searched:
         return Framed((_central(image),), "square")
+    usual = _usual(image)
+    if framing.face == "largest" and usual is not None and (among := faces.at(image, usual, _ALIKE)):
+        return Framed((usual,), "aligned", among)
     found = [face.place for face in faces.find(image)]
     if not found:
         raise WorkError(
@@ -74,8 +77,8 @@ def frame(image: Image.Image, name: str, framing: Framing) -> Framed:
             "--align none takes the central square."
         )
     chosen = _choose(found, framing.face, name)
-    if len(chosen) == 1 and (aligned := _aligned(image, chosen[0])) is not None:
-        return Framed((aligned,), "aligned", len(found))
+    if len(chosen) == 1 and usual is not None and usual.distance(chosen[0]) < _ALIKE:
+        return Framed((usual,), "aligned", len(found))
     for place in chosen:
         _check_shown(place, image, name)
     return Framed(chosen, "found", len(found))
@@ -131,15 +134,11 @@ def _central(image: Image.Image) -> Place:
     return upright((left, top, left + side, top + side))
 
 
-def _aligned(image: Image.Image, place: Place) -> Place | None:
-    """The square of an aligned picture, where this is one: cut as CelebA's are, or to the square itself."""
+def _usual(image: Image.Image) -> Place | None:
+    """Where the face is in an aligned picture of this shape: as in CelebA's, or it fills the square."""
     if abs(image.width / image.height - _CELEBA_RATIO) < 0.01:
-        expected = upright(crop_box(image.width, image.height))
-    elif image.width == image.height:
-        expected = _central(image)
-    else:
-        return None
-    return expected if expected.distance(place) < _ALIKE else None
+        return upright(crop_box(image.width, image.height))
+    return _central(image) if image.width == image.height else None
 
 
 def _choose(found: list[Place], which: Which, name: str) -> tuple[Place, ...]:
