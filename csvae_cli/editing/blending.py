@@ -33,19 +33,20 @@ _SEEN, _DARK = (0.06, 0.15), (0.15, 0.35)
 @dataclass(frozen=True)
 class _Care:
     """region: from which share of its strongest change on a place is the attribute's; vanishing: how much of
-    the attribute a picture shows (0 absent, 1 as the mean of those who have it) before its detail has to go;
-    further: how much more or less of it than asked for (see `further`).
+    the attribute a picture shows (0 absent, 1 as the mean of those who have it) before its detail has to go.
     """
 
     region: tuple[float, float]
     vanishing: tuple[float, float]
-    further: float
 
 
 GONE = 0.25
 """Styles that show less than this take the attribute away."""
 
-_TAKEN, _PUT = _Care((0.2, 0.4), (0.05, 0.25), 0.6), _Care((0.2, 0.5), (0.3, 0.6), 0.3)
+_TAKEN, _PUT = _Care((0.12, 0.25), (0.05, 0.25)), _Care((0.2, 0.5), (0.3, 0.6))
+
+_FURTHER = 0.3
+"""How much more or less of an attribute a photo is asked for than it shall show: see `further`."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +123,8 @@ def further(model: Model, attribute: int, own: Tensor, point: Tensor) -> Tensor:
     shows, asked = shown(model, attribute, own), shown(model, attribute, point)
     lost = 2 * (shows - asked)
     moved = (4 * (point - own).norm(dim=1) / axis.norm().clamp(min=1e-9)).clamp(max=1)
-    more = _PUT.further * asked.clamp(0, 1) * moved * (1 - lost).clamp(0, 1)
-    step = torch.where(asked < GONE, -_TAKEN.further * lost.clamp(0, 1), more)
+    more = asked.clamp(0, 1) * moved * (1 - lost).clamp(0, 1)
+    step = _FURTHER * torch.where(asked < GONE, -lost.clamp(0, 1), more)
     return point + step[:, None] * axis
 
 
