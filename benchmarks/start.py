@@ -1,8 +1,11 @@
-"""How long `csvae --help` takes, beside a bare Typer program, run in turns.
+"""How long a command takes to start: `csvae --help` and `csvae transfer` of one picture.
 
-python benchmarks/start.py [RUNS]
+    python benchmarks/start.py [RUNS]
+
+Beside `--help` of a bare Typer program and `python -c "import torch"`, in turns; the medians.
 """
 
+import os
 import statistics
 import subprocess
 import sys
@@ -21,20 +24,28 @@ def hello(name: str = "you") -> None:
 
 app()
 '''
+CSVAE = str(Path(sys.executable).with_name("csvae"))
+PORTRAIT = str(Path(__file__).parent.parent / "docs" / "portrait.jpg")
 
 
 def main() -> None:
-    """Both commands in turns; the medians and the median of the ratios."""
+    """Each command and its measure in turns."""
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 15
     with tempfile.TemporaryDirectory() as folder:
         bare = Path(folder) / "bare.py"
         bare.write_text(BARE)
-        ours = [str(Path(sys.executable).with_name("csvae")), "--help"]
-        theirs = [sys.executable, str(bare), "--help"]
-        pairs = [(seconds(ours), seconds(theirs)) for _ in range(runs + 1)][1:]
-    print(f"csvae --help: {statistics.median(a for a, _ in pairs):.3f} s")
-    print(f"a bare Typer program: {statistics.median(b for _, b in pairs):.3f} s")
-    print(f"ratio: {statistics.median(a / b for a, b in pairs):.2f}")
+        os.environ["CSVAE_RUNS"] = folder  # no runs: the model that comes with csvae
+        edit = [CSVAE, "transfer", PORTRAIT, "--attr", "glasses", "--out", folder, "--force"]
+        compare(runs, "csvae --help", [CSVAE, "--help"], [sys.executable, str(bare), "--help"])
+        compare(runs, "csvae transfer", edit, [sys.executable, "-c", "import torch"])
+
+
+def compare(runs: int, name: str, ours: list[str], theirs: list[str]) -> None:
+    """Print the medians of both, and of their ratio; the first of each is not counted."""
+    pairs = [(seconds(ours), seconds(theirs)) for _ in range(runs + 1)][1:]
+    own, other = (statistics.median(times) for times in zip(*pairs, strict=True))
+    ratio = statistics.median(a / b for a, b in pairs)
+    print(f"{name}: {own:.3f} s; {' '.join(theirs[1:])}: {other:.3f} s; ratio {ratio:.2f}")
 
 
 def seconds(command: list[str]) -> float:

@@ -60,7 +60,8 @@ def gaussian_head(features: int, labels: int, dim: int, log_var: float = -2.0) -
 def gaussian_heads(features: int, dim: int) -> tuple[nn.Linear, nn.Linear]:
     """The halves of a `gaussian_head` apart, mu and log_var: a finished model may do without the second."""
     head = gaussian_head(features, 0, dim)
-    mu, log_var = (nn.utils.skip_init(nn.Linear, features, dim) for _ in range(2))
+    with torch.random.fork_rng(devices=[]):  # what they are filled with is no draw of anybody's
+        mu, log_var = nn.Linear(features, dim), nn.Linear(features, dim)
     with torch.no_grad():
         for half, rows in ((mu, slice(dim)), (log_var, slice(dim, None))):
             half.weight.copy_(head.weight[rows])

@@ -136,7 +136,8 @@ class Editor:
     def area(self, attribute: int, *, taken: bool) -> blending.Area:
         """Where the attribute is put or taken away (`blending.area`), found out once."""
         if attribute not in self._areas:
-            where = blending.region(self.model, attribute)
+            with self.compute.autocast():
+                where = blending.region(self.model, attribute)
             self._areas[attribute] = {going: blending.area(where, taken=going) for going in (False, True)}
         return self._areas[attribute][taken]
 

@@ -106,6 +106,8 @@ def run_jobs(editor: Editor, jobs: Sequence[Job], manner: Manner) -> Iterator[Ed
             for result in ([one] if isinstance(one, Failed) else _finish(editor, next(drawn), manner))
         ]
 
+    for attribute in () if manner.decoded else (manner.attribute, *manner.also):
+        editor.area(attribute, taken=False)  # found out here, on all cores, and not in every group
     for results in in_groups(work, _planned(jobs, manner)):
         yield from results
 
