@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 
 from csvae_cli.errors import RequestError
+from csvae_cli.processes import of_environment
 
 Precision = Literal["auto", "fp32", "bf16"]
 
@@ -27,8 +28,14 @@ class Compute:
 
 
 def resolve(device: str = "auto", precision: Precision = "auto") -> Compute:
-    """device: auto, cpu, cuda, cuda:N or mps. Raises RequestError where it is not there."""
+    """device: auto, cpu, cuda, cuda:N or mps. Raises RequestError where it is not there.
+
+    Of several processes on a machine each has a GPU of its own.
+    """
     chosen = torch.device(_first_there() if device == "auto" else _checked(device))
+    if chosen == torch.device("cuda") and of_environment().count > 1:
+        chosen = torch.device(_checked(f"cuda:{of_environment().local}"))
+        torch.cuda.set_device(chosen)
     has_bf16 = _has_bf16(chosen)
     if precision == "auto":
         name = _describe(chosen)

@@ -17,7 +17,7 @@ _LEVELS = (
     ("reproduce",),
     ("training", "evaluation", "editing"),
     ("data", "sheets", "presets"),
-    ("runs", "config", "output", "errors", "device", "__init__"),
+    ("runs", "config", "output", "errors", "device", "processes", "__init__"),
     ("models",),
 )
 

@@ -63,8 +63,10 @@ def encode(
     from csvae_cli.editing.editor import Editor
     from csvae_cli.editing.requests import framing_of
     from csvae_cli.errors import WorkError
+    from csvae_cli.processes import of_environment
     from csvae_cli.runs import load
 
+    out = of_environment().file(out)
     encoding.check(inputs, dataset, out, force=force)
     compute = resolve(device, precision.value)
     if dataset is not None:

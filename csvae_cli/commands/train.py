@@ -116,4 +116,6 @@ def train(
         output.answer(request.plan(chosen).rstrip())
         return
     trained = request.resume(chosen, run) if resume else request.train(chosen, run)
+    if trained is None:  # of several processes, the first one answers
+        return
     output.answer_json(trained.summary()) if as_json else output.answer(str(trained.run.path))

@@ -1,7 +1,7 @@
 """What `csvae encode` does: pictures or a data set to a table of codes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from csvae_cli.editing.groups import in_groups
 from csvae_cli.editing.pictures import Photo, find_inputs
 from csvae_cli.editing.transfer import Failed
 from csvae_cli.errors import RequestError, WorkError
+from csvae_cli.processes import of_environment
 from models.kind import Codes
 
 
@@ -41,9 +42,14 @@ def check(inputs: Sequence[Path], dataset: str | None, out: Path, *, force: bool
 
 
 def encode_pictures(editor: Editor, inputs: Sequence[Path], out: Path) -> Encoded:
-    """Rows in the order of the inputs, one a face. Raises WorkError where none can be read."""
-    model = editor.model
-    sources = find_inputs(inputs)
+    """Rows in the order of the inputs, one a face; of several processes each takes its share of them.
+
+    Raises WorkError where nothing can be read, RequestError where there is less to read than processes.
+    """
+    model, found = editor.model, find_inputs(inputs)
+    sources = found[of_environment().share(len(found))]
+    if not sources:
+        raise RequestError(f"{len(found)} pictures are too few for so many processes; start fewer.")
     files, parts, failed, framed = [], [], [], []
 
     def work(group: Sequence[Path]) -> tuple[list[tuple[Path, Framed] | Failed], list[Codes]]:
@@ -88,10 +94,12 @@ def encode_dataset(
     data_dir: Path | None,
     out: Path,
 ) -> Encoded:
-    """A split of a data set with its labels, which the encoder is not shown. Raises RequestError."""
+    """A split of a data set with its labels, which the encoder is not shown; else as `encode_pictures`."""
     model = runs.load(ref, root)
     data = sources.read(dataset, data_dir, ())
-    part = data.splits[split]
+    whole = data.splits[split]
+    rows = of_environment().share(len(whole))
+    part = replace(whole, x=whole.x[rows], labels=whole.labels[rows], names=whole.names[rows])
     kind = model.kind.to(compute.device)
     batches = Batches(part, compute)
     if data.model_shape != model.config.model.shape:

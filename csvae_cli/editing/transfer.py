@@ -21,6 +21,7 @@ from csvae_cli.editing.pictures import Kept, Photo
 from csvae_cli.editing.styles import Style
 from csvae_cli.editing.written import encode_picture, stripped, written_suffix
 from csvae_cli.errors import UserError, WorkError
+from csvae_cli.processes import of_environment
 from csvae_cli.sheets import picture
 from models.kind import Codes
 
@@ -94,7 +95,10 @@ class Manner:
 
 
 def run_jobs(editor: Editor, jobs: Sequence[Job], manner: Manner) -> Iterator[Edited | Failed]:
-    """Every picture, in the order of the jobs, a group at a time. One that fails never stops the rest."""
+    """Every picture, in the order of the jobs, a group at a time. One that fails never stops the rest.
+
+    Of several processes each does its share.
+    """
     style_from = lru_cache(maxsize=256)(partial(editor.style_of, attribute=manner.attribute))
 
     def work(group: Sequence[_Planned]) -> list[Edited | Failed]:
@@ -108,7 +112,7 @@ def run_jobs(editor: Editor, jobs: Sequence[Job], manner: Manner) -> Iterator[Ed
 
     for attribute in () if manner.decoded else (manner.attribute, *manner.also):
         editor.area(attribute, taken=False)  # found out here, on all cores, and not in every group
-    for results in in_groups(work, _planned(jobs, manner)):
+    for results in in_groups(work, _planned(jobs, manner)[of_environment().share(len(jobs))]):
         yield from results
 
 

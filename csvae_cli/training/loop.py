@@ -15,11 +15,15 @@ from csvae_cli.data.batches import Batches
 from csvae_cli.data.dataset import Split
 from csvae_cli.device import Compute
 from csvae_cli.errors import WorkError
+from csvae_cli.processes import ALONE, Processes
 from models.adversary import Memory
 from models.kind import ADVERSARY, MAP, Kind
 
 _CHECK_EVERY = 50
 """Steps between looks at the terms on an accelerator, where each look makes the host wait."""
+
+_AGREE_EVERY = 10
+"""Steps after which several processes ask each other whether to stop."""
 
 _MEMORY, _DRAW = 32, 4
 """Batches of codes that the adversary's further steps draw from, and how many batches' worth each draws."""
@@ -84,21 +88,28 @@ def stage_at(config: TrainingConfig, epoch: int) -> Stage:
     return found
 
 
-def start(model: Kind, config: TrainingConfig, compute: Compute) -> State:
-    """The state before the first step, on the device."""
+def start(model: Kind, config: TrainingConfig, compute: Compute, processes: Processes = ALONE) -> State:
+    """The state before the first step, on the device. Each process draws its own noise."""
     model.to(compute.device).to(memory_format=torch.channels_last)
     optimisers = {
         name: Adam(parameters, lr=config.learning_rate, fused=True)
         for name, parameters in model.groups().items()
     }
-    noise = torch.Generator(compute.device).manual_seed(config.seed)
+    noise = torch.Generator(compute.device).manual_seed(config.seed + 1_000_003 * processes.rank)
     return State(model, optimisers, noise, Memory(_MEMORY * config.batch_size))
 
 
 def train(
-    state: State, batches: Batches, config: TrainingConfig, compute: Compute, stop: Callable[[], bool]
+    state: State,
+    batches: Batches,
+    config: TrainingConfig,
+    compute: Compute,
+    stop: Callable[[], bool],
+    processes: Processes = ALONE,
 ) -> Iterator[Tick | Epoch]:
     """Trains from where `state` stands to the end of config.epochs; ends early, between steps, when stop().
+
+    Of several processes each takes its part of every batch; they stop together, when any stop().
 
     Raises WorkError, before the step is taken, where a term is no longer finite (on an accelerator: within
     50 steps, and always before the end of the epoch).
@@ -110,7 +121,7 @@ def train(
     while state.epoch < config.epochs:
         stage = stage_at(config, state.epoch)
         if stage.name == MAP and codes is None:
-            codes = _codes(state, pictures, stage, config, compute)
+            codes = _codes(state, pictures, stage, config, compute, processes)
         on_codes = stage.name == MAP
         batches = codes if on_codes and codes is not None else pictures
         batch = min(config.batch_size, len(batches))
@@ -121,13 +132,13 @@ def train(
         sums = {name: torch.tensor(value, device=compute.device) for name, value in state.sums.items()}
         began, first = time.perf_counter(), state.step
         while state.step < steps:
-            if stop():
-                state.sums = _to_host(sums, state.epoch)
+            if _is_time(stop, state.step, processes, compute):
+                state.sums = processes.mean(_to_host(sums, state.epoch), compute.device)
                 _refuse_broken_weights(state)
                 model.stage = None
                 return
             rate = learning_rate(config, state.epoch + state.step / steps)
-            x, y = batches.rows(order[state.step * batch : (state.step + 1) * batch])
+            x, y = batches.rows(processes.part(order[state.step * batch : (state.step + 1) * batch]))
             if config.flip and not on_codes:
                 x = _flipped(x, state.noise)
             with compute.autocast():
@@ -143,18 +154,20 @@ def train(
                 optimiser.param_groups[0]["lr"] = rate if own is None else own
                 optimiser.zero_grad()
             loss.backward()
+            processes.average(model.parameters())
             for group, optimiser in optimisers.items():
                 if config.max_norm is not None and group != ADVERSARY:
                     clip_grad_norm_(optimiser.param_groups[0]["params"], config.max_norm)
                 optimiser.step()
             if ADVERSARY in optimisers and config.adversary_steps > 1:
-                _train_adversary(state, config, compute)
+                _train_adversary(state, config, compute, processes)
             state.step += 1
             if state.step % 10 == 0:
                 done = state.step - first
                 yield Tick(state.epoch + 1, state.step / steps, done * batch / (time.perf_counter() - began))
         _refuse_broken_weights(state)
-        means = {name: value / steps for name, value in _to_host(sums, state.epoch).items()}
+        totals = processes.mean(_to_host(sums, state.epoch), compute.device)
+        means = {name: value / steps for name, value in totals.items()}
         speed = (steps - first) * batch / (time.perf_counter() - began)
         rate = learning_rate(config, state.epoch)
         state.epoch, state.step, state.sums = state.epoch + 1, 0, {}
@@ -162,8 +175,22 @@ def train(
         yield Epoch(state.epoch, means, speed, rate, stage.name)
 
 
+def _is_time(stop: Callable[[], bool], step: int, processes: Processes, compute: Compute) -> bool:
+    """Whether to stop before this step."""
+    if processes.count > 1 and step % _AGREE_EVERY:
+        return False
+    return processes.any(stop(), compute.device)
+
+
 @torch.no_grad()
-def _codes(state: State, batches: Batches, stage: Stage, config: TrainingConfig, compute: Compute) -> Batches:
+def _codes(
+    state: State,
+    batches: Batches,
+    stage: Stage,
+    config: TrainingConfig,
+    compute: Compute,
+    processes: Processes,
+) -> Batches:
     """What the map learns from, of all pictures (and of their mirror images where those are trained on).
 
     The map begins with them where the stage does.
@@ -172,6 +199,7 @@ def _codes(state: State, batches: Batches, stage: Stage, config: TrainingConfig,
     with compute.autocast():
         if state.epoch == stage.first and state.step == 0:
             model.begin_map(lambda index: batches.rows(index.to(batches.x.device))[0], batches.y)
+            processes.like_the_first(model.buffers())
         codes = [
             model.map_input(x.flip(3) if mirrored else x)
             for mirrored in ((False, True) if config.flip else (False,))
@@ -182,15 +210,17 @@ def _codes(state: State, batches: Batches, stage: Stage, config: TrainingConfig,
     return Batches(Split(s.cpu().numpy(), labels.numpy(), ()), compute)
 
 
-def _train_adversary(state: State, config: TrainingConfig, compute: Compute) -> None:
+def _train_adversary(state: State, config: TrainingConfig, compute: Compute, processes: Processes) -> None:
     """The adversary's further steps of its turn."""
     optimiser = state.optimisers[ADVERSARY]
     state.memory.keep(state.model.shown)
+    drawn = _DRAW * config.batch_size // processes.count
     for _ in range(config.adversary_steps - 1):
         optimiser.zero_grad()
         with compute.autocast():
-            terms = state.model.adversary_terms(state.memory.draw(_DRAW * config.batch_size, state.noise))
+            terms = state.model.adversary_terms(state.memory.draw(drawn, state.noise))
         (config.weights[ADVERSARY] * terms[ADVERSARY]).backward()
+        processes.average(optimiser.param_groups[0]["params"])
         optimiser.step()
 
 

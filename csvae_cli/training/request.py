@@ -3,18 +3,20 @@
 import json
 import shlex
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 from csvae_cli import config as configuration
 from csvae_cli import output, runs
-from csvae_cli.config import DataConfig, KindName, NetworkName, RunConfig
+from csvae_cli.config import DataConfig, KindName, NetworkName, RunConfig, TrainingConfig
 from csvae_cli.data import sources
 from csvae_cli.data.dataset import Dataset
-from csvae_cli.device import Compute, Precision, resolve
+from csvae_cli.device import Precision, resolve
 from csvae_cli.errors import RequestError
 from csvae_cli.presets import Facts, longer, map_alone, preset, stages_of
+from csvae_cli.processes import ALONE, Processes, joined, of_environment
 from csvae_cli.training import checkpoint, session
 
 NO_KEEP = "none"
@@ -59,27 +61,37 @@ class Trained:
 
 def plan(request: Request) -> str:
     """The config.json that a training would have, after all checks."""
-    config, _, _, _ = _prepare(request)
+    resolve(request.device, request.precision)
+    config, _, _ = _prepare(request, ALONE)
     return configuration.to_json(config)
 
 
-def train(request: Request, run_path: Path | None) -> Trained:
-    """A training from the start. Raises RequestError and WorkError."""
+def train(request: Request, run_path: Path | None) -> Trained | None:
+    """A training from the start; None in all but the first of several processes.
+
+    Raises RequestError and WorkError.
+    """
     if run_path is not None:
         raise RequestError(f"{run_path} is a run to resume; say csvae train --resume {run_path}.")
-    config, data, compute, initial = _prepare(request)
-    state = session.fresh(config, compute, initial)
-    if request.out is None:
-        run = runs.create(request.runs, f"{config.data.dataset}-{config.model.kind}", config)
-    else:
-        run = runs.create_at(request.out, config)
-    with runs.owned(run):
-        session.train_run(run, config, data, compute, state, checkpoint.Progress(0, None), request.profile)
+    compute = resolve(request.device, request.precision)
+    with joined(compute.device) as processes:
+        config, data, initial = _prepare(request, processes)
+        state = session.fresh(config, compute, initial, processes)
+        if not processes.first:
+            session.help_train(config, data, compute, state, processes)
+            return None
+        if request.out is None:
+            run = runs.create(request.runs, f"{config.data.dataset}-{config.model.kind}", config)
+        else:
+            run = runs.create_at(request.out, config)
+        progress = checkpoint.Progress(0, None)
+        with runs.owned(run):
+            session.train_run(run, config, data, compute, state, progress, processes, request.profile)
     return Trained(run, config)
 
 
-def resume(request: Request, run_path: Path | None) -> Trained:
-    """Go on with a training in its own directory. Raises RequestError and WorkError."""
+def resume(request: Request, run_path: Path | None) -> Trained | None:
+    """Go on with a training in its own directory, in as many processes as there are now. Else as `train`."""
     _refuse_with_resume(request)
     run = runs.find(str(run_path) if run_path else None, request.runs)
     config = runs.read_config(run.config)
@@ -87,29 +99,34 @@ def resume(request: Request, run_path: Path | None) -> Trained:
     if request.epochs is not None:
         config = replace(config, training=longer(config.model, config.training, request.epochs))
     data_dir = request.data_dir or (Path(config.data.data_dir) if config.data.data_dir else None)
-    data = sources.read(config.data.dataset, data_dir, config.model.keep, config.data.labels)
-    with runs.owned(run):
+    with joined(compute.device) as processes, runs.owned(run) if of_environment().first else nullcontext():
+        _check_shared(config.training)
+        with processes.first_alone():
+            data = sources.read(config.data.dataset, data_dir, config.model.keep, config.data.labels)
         # Stopped before the first checkpoint, it begins where it began.
         starts_anew = config.init_from is not None and not checkpoint.begun(run)
         initial = runs.load(config.init_from, request.runs) if starts_anew else None
-        state, progress = session.resume(run, config, data, compute, initial)
+        state, progress = session.resume(run, config, data, compute, initial, processes)
         if state.epoch >= config.training.epochs:
-            output.say(f"{run.path} is finished ({state.epoch} epochs); --epochs N trains it further.")
+            if processes.first:
+                output.say(f"{run.path} is finished ({state.epoch} epochs); --epochs N trains it further.")
+        elif processes.first:
+            session.train_run(run, config, data, compute, state, progress, processes, request.profile)
         else:
-            session.train_run(run, config, data, compute, state, progress, request.profile)
-    return Trained(run, config)
+            session.help_train(config, data, compute, state, processes)
+    return Trained(run, config) if processes.first else None
 
 
-def _prepare(request: Request) -> tuple[RunConfig, Dataset, Compute, runs.Model | None]:
+def _prepare(request: Request, processes: Processes) -> tuple[RunConfig, Dataset, runs.Model | None]:
     if request.dataset is None:
         raise RequestError("Say what to train on with --dataset NAME; csvae datasets lists them.")
     sources.entry(request.dataset)
     chosen_preset = preset(request.preset or "default")
-    compute = resolve(request.device, request.precision)
     initial = runs.load(request.init_from, request.runs) if request.init_from else None
     kind = cast(KindName, request.kind or (initial.config.model.kind if initial else "csvae"))
     keep = _kept(request, kind)
-    data = sources.read(request.dataset, request.data_dir, keep, request.labels)
+    with processes.first_alone():
+        data = sources.read(request.dataset, request.data_dir, keep, request.labels)
     facts = Facts(len(data.splits["train"]), data.model_shape, data.attributes, keep, data.exclusive)
     network = _network(request, facts, kind, initial)
     model, training = chosen_preset(kind, network, facts)
@@ -125,6 +142,7 @@ def _prepare(request: Request) -> tuple[RunConfig, Dataset, Compute, runs.Model 
     elif request.epochs is not None:
         given["stages"] = stages_of(model, request.epochs)
     training = replace(training, **given)
+    _check_shared(training)
     config = RunConfig(
         model=model,
         training=training,
@@ -139,7 +157,17 @@ def _prepare(request: Request) -> tuple[RunConfig, Dataset, Compute, runs.Model 
         command=shlex.join(["csvae", *sys.argv[1:]]),
         versions=runs.versions(),
     )
-    return config, data, compute, initial
+    return config, data, initial
+
+
+def _check_shared(training: TrainingConfig) -> None:
+    count = of_environment().count
+    if training.batch_size % count:
+        fitting = -(-training.batch_size // count) * count
+        raise RequestError(
+            f"{count} processes cannot share batches of {training.batch_size} evenly; "
+            f"start a training with --batch-size {fitting}, or fewer processes."
+        )
 
 
 def _kept(request: Request, kind: KindName) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """A training from its first to its last file: the loop's records go to the display, the log and the disk."""
 
 import json
+import signal
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,6 +16,7 @@ from csvae_cli.data.batches import Batches
 from csvae_cli.data.dataset import Dataset
 from csvae_cli.device import Compute
 from csvae_cli.errors import RequestError, StoppedError
+from csvae_cli.processes import Processes
 from csvae_cli.training import checkpoint
 from csvae_cli.training.interrupt import polite_stop
 from csvae_cli.training.loop import Epoch, State, Tick, stage_at, start, train
@@ -27,7 +29,7 @@ _CHECKPOINT_EVERY = 60.0
 """Seconds after which an epoch that is not reported is kept all the same."""
 
 
-def fresh(config: RunConfig, compute: Compute, initial: runs.Model | None) -> State:
+def fresh(config: RunConfig, compute: Compute, initial: runs.Model | None, processes: Processes) -> State:
     """The state before the first step, seeded; with the weights of `initial` where one is given.
 
     A flow-csvae takes its encoder and decoder alone.
@@ -42,11 +44,16 @@ def fresh(config: RunConfig, compute: Compute, initial: runs.Model | None) -> St
             model.take_finished(weights)
         else:
             runs.load_weights(model, weights, Path(initial.name))
-    return start(model, config.training, compute)
+    return start(model, config.training, compute, processes)
 
 
 def resume(
-    run: runs.Run, config: RunConfig, data: Dataset, compute: Compute, initial: runs.Model | None
+    run: runs.Run,
+    config: RunConfig,
+    data: Dataset,
+    compute: Compute,
+    initial: runs.Model | None,
+    processes: Processes,
 ) -> tuple[State, checkpoint.Progress]:
     """The newest checkpoint's state, log.jsonl cut back to it; without one, the beginning, from `initial`.
 
@@ -57,9 +64,12 @@ def resume(
             f"The data of {config.data.dataset} is not what {run.path} was trained on; "
             "start a new training, or bring the data back."
         )
-    state = fresh(config, compute, initial)
+    state = fresh(config, compute, initial, processes)
     progress = checkpoint.restore(run, state) or checkpoint.Progress(0, None)
-    if run.log.exists():
+    if not processes.first:  # the checkpoint has the first one's noise
+        steps = 10**6 * state.epoch + state.step
+        state.noise.manual_seed(config.training.seed + 1_000_003 * processes.rank + 7919 * steps)
+    if run.log.exists() and processes.first:
         lines = run.log.read_text().splitlines(keepends=True)[: progress.log_lines]
         runs.write(run.log, "".join(lines).encode())
     return state, progress
@@ -72,9 +82,10 @@ def train_run(
     compute: Compute,
     state: State,
     progress: checkpoint.Progress,
+    processes: Processes,
     profiled: bool = False,
 ) -> None:
-    """Train to the end and leave the run directory complete.
+    """Train to the end and leave the run directory complete: what the first (or only) process does.
 
     Raises StoppedError on Ctrl-C or SIGTERM, after a checkpoint; WorkError where training diverges.
     """
@@ -83,11 +94,12 @@ def train_run(
     valid = Batches(data.splits["valid"], compute)
     saver = _Saver(run, config, progress)
     examples = f"{len(batches):,} examples"
-    title = f"{config.model.kind} on {config.data.dataset}: {examples}, {compute.reason}; {run.path}"
+    where = compute.reason if processes.count == 1 else f"{compute.reason}, in {processes.count} processes"
+    title = f"{config.model.kind} on {config.data.dataset}: {examples}, {where}; {run.path}"
     clock = _Clock(config.training, state)
     profile = Profile(run.trace) if profiled else None
     with output.TrainingDisplay(title, config.training.epochs) as display, polite_stop() as stop:
-        for record in train(state, batches, config.training, compute, stop):
+        for record in train(state, batches, config.training, compute, stop, processes):
             if isinstance(record, Tick):
                 if profile is not None:
                     profile.tick()
@@ -99,14 +111,24 @@ def train_run(
             line = saver.after_epoch(state, record, report)
             display.epoch(line, clock.left(state, None))
         if state.epoch < config.training.epochs:
-            report = look(state.model, batches, valid, config, compute)
-            saver.stopped(state, report)
+            saver.stopped(state)
+            saver.weights(state.model, look(state.model, batches, valid, config, compute))
             raise StoppedError(
                 f"Stopped in epoch {state.epoch + 1}; go on with: csvae train --resume {run.path}",
-                stop.signal_number,
+                stop.signal_number or signal.SIGTERM,  # another process's, where several were stopped
             )
     if profile is not None:
         profile.show()
+
+
+def help_train(
+    config: RunConfig, data: Dataset, compute: Compute, state: State, processes: Processes
+) -> None:
+    """The same in all other processes: the steps, and nothing else."""
+    batches = Batches(data.splits["train"], compute)
+    with polite_stop() as stop:
+        for _ in train(state, batches, config.training, compute, stop, processes):
+            pass
 
 
 class _Saver:
@@ -132,7 +154,7 @@ class _Saver:
         runs.append_line(self.run.log, json.dumps(line))
         self.progress = replace(self.progress, log_lines=self.progress.log_lines + 1)
         if report is not None:
-            self._weights(state.model, report)
+            self.weights(state.model, report)
             sheet = sheets.png(report.sheet)
             runs.write(self.run.sample(epoch.epoch), sheet)
             if epoch.epoch == self.config.training.epochs:
@@ -142,11 +164,10 @@ class _Saver:
             self.saved_at = time.monotonic()
         return line
 
-    def stopped(self, state: State, report: Report) -> None:
+    def stopped(self, state: State) -> None:
         checkpoint.save(self.run, state, self.progress)
-        self._weights(state.model, report)
 
-    def _weights(self, model: Kind, report: Report) -> None:
+    def weights(self, model: Kind, report: Report) -> None:
         loss = sum(
             self.config.training.weights[name] * report.terms[name]
             for name, owner in model.owners.items()

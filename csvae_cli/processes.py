@@ -1,0 +1,121 @@
+"""Several processes at one piece of work, as `torchrun` starts them: all that is done about ranks.
+
+A training is one: each process takes its part of every batch, and what the parts say of the weights is
+averaged before a step is taken, so that all have the same weights at all times. The first one looks after
+the run directory. A folder needs nothing but parts.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+_PATIENCE = timedelta(days=1)
+"""How long the others wait for the first, while it prepares data or looks at the model."""
+
+
+@dataclass(frozen=True)
+class Processes:
+    """rank: of this one, 0 the first; count: how many; local: its number on this machine."""
+
+    rank: int = 0
+    count: int = 1
+    local: int = 0
+    _room: dict[int, Tensor] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+    def part(self, rows: Tensor) -> Tensor:
+        """This process's share of a batch: every count-th row."""
+        return rows[self.rank :: self.count]
+
+    def share(self, count: int) -> slice:
+        """Which of so many items, as the files of a folder, are this process's: one part after the other."""
+        return slice(*(count * rank // self.count for rank in (self.rank, self.rank + 1)))
+
+    def file(self, path: Path) -> Path:
+        """Where this process writes its share of a file: itself alone, at `path`."""
+        if self.count == 1:
+            return path
+        return path.with_stem(f"{path.stem}-{self.rank:05d}-of-{self.count:05d}")
+
+    def average(self, parameters: Iterable[nn.Parameter]) -> None:
+        """The gradients become their means over the processes; all must have gradients of the same ones."""
+        if self.count == 1:
+            return
+        owners = [(p, p.grad) for p in parameters if p.grad is not None]
+        size = sum(gradient.numel() for _, gradient in owners)
+        if size == 0:
+            return
+        room = self._room.get(size)
+        if room is None:  # kept: memory that is new costs as much as the rest
+            room = self._room[size] = torch.empty(size, device=owners[0][1].device)
+        start = 0
+        for parameter, gradient in owners:
+            part = room[start:].as_strided(gradient.shape, gradient.stride())
+            parameter.grad = part.copy_(gradient)
+            start += gradient.numel()
+        dist.all_reduce(room)
+        room.div_(self.count)
+
+    def mean(self, values: Mapping[str, float], device: torch.device) -> dict[str, float]:
+        """Of every value over the processes."""
+        if self.count == 1:
+            return dict(values)
+        together = torch.tensor(list(values.values()), device=device)
+        dist.all_reduce(together)
+        return dict(zip(values, (together / self.count).tolist(), strict=True))
+
+    def any(self, flag: bool, device: torch.device) -> bool:
+        """Whether any process says so; all have to ask."""
+        if self.count == 1:
+            return flag
+        said = torch.tensor(float(flag), device=device)
+        dist.all_reduce(said)
+        return bool(said > 0)
+
+    def like_the_first(self, tensors: Iterable[Tensor]) -> None:
+        """The tensors become those of the first process."""
+        if self.count > 1:
+            for tensor in tensors:
+                dist.broadcast(tensor, 0)
+
+    @contextmanager
+    def first_alone(self) -> Iterator[None]:
+        """The first process does it, then all others find it done."""
+        if self.count > 1 and not self.first:
+            dist.barrier()
+        yield
+        if self.count > 1 and self.first:
+            dist.barrier()
+
+
+ALONE = Processes()
+
+
+def of_environment() -> Processes:
+    """As torchrun says in the environment; a process by itself where nobody says anything."""
+    rank, count, local = (int(os.environ.get(name, "0")) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+    return Processes(rank, max(count, 1), local)
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[Processes]:
+    """Inside, the processes of `of_environment` are a group (NCCL among GPUs, else gloo)."""
+    processes = of_environment()
+    if processes.count == 1:
+        yield processes
+        return
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
+    try:
+        yield processes
+    finally:
+        dist.destroy_process_group()

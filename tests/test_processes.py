@@ -1,0 +1,127 @@
+"""Several processes at one training, and at one folder."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from csvae_cli.app import main
+from csvae_cli.processes import Processes
+
+CSVAE = str(Path(sys.executable).with_name("csvae"))
+TORCHRUN = [str(Path(sys.executable).with_name("torchrun")), "--nproc-per-node", "2", "--no-python", CSVAE]
+ROLL = ["train", "--dataset", "swiss-roll", "--kind", "csvae", "--out", "roll"]
+
+_AVERAGE = """
+import torch
+from csvae_cli.processes import joined
+with joined(torch.device("cpu")) as processes:
+    torch.manual_seed(0)
+    model = torch.nn.Conv2d(3, 2, 2).to(memory_format=torch.channels_last)
+    rows = torch.randn(8, 3, 4, 4).contiguous(memory_format=torch.channels_last)
+    unused = torch.nn.Parameter(torch.zeros(4))
+    model(processes.part(rows)).square().mean().backward()
+    processes.average([*model.parameters(), unused])
+    shared = model.weight.grad.clone()
+    model.zero_grad()
+    model(rows).square().mean().backward()
+    assert torch.allclose(shared, model.weight.grad, atol=1e-6), (shared, model.weight.grad)
+    assert unused.grad is None
+    assert processes.any(processes.rank == 1, torch.device("cpu"))
+    assert not processes.any(False, torch.device("cpu"))
+    assert processes.mean({"a": processes.rank, "b": 3.0}, torch.device("cpu")) == {"a": 0.5, "b": 3.0}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+def _side_by_side(*command: str) -> list[subprocess.CompletedProcess[str]]:
+    """The command in two processes, as torchrun would start them, without torchrun's own start."""
+    shared = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29671"}
+    started = [
+        subprocess.Popen(
+            command,
+            env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    ended = []
+    for process in started:
+        out, err = process.communicate(timeout=200)
+        ended.append(subprocess.CompletedProcess(command, process.returncode, out, err))
+    return ended
+
+
+def _log(run: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (Path(run) / "log.jsonl").read_text().splitlines()]
+
+
+def test_gradients_of_parts_are_averaged_to_those_of_the_whole() -> None:
+    for ended in _side_by_side(sys.executable, "-c", _AVERAGE):
+        assert ended.returncode == 0, ended.stderr
+
+
+def test_two_processes_train_stop_together_and_one_goes_on() -> None:
+    process = subprocess.Popen(
+        [*TORCHRUN, *ROLL, "--epochs", "40"], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stderr is not None
+    said = ""
+    while "epoch 2/40" not in said:
+        line = process.stderr.readline()
+        assert line, said
+        said += line
+    assert "in 2 processes" in said
+    assert len(re.findall("epoch 1/40", said)) == 1
+    process.send_signal(signal.SIGTERM)
+    _, rest = process.communicate(timeout=100)
+    assert "go on with: csvae train --resume roll" in rest
+    assert process.returncode != 0
+    done = len(_log("roll"))
+    assert 2 <= done < 40
+    assert main(["train", "--resume", "roll", "--epochs", str(done + 1)]) == 0
+    assert [line["epoch"] for line in _log("roll")] == list(range(1, done + 2))
+
+
+def test_a_folder_is_shared_and_its_tables_follow_one_another(celeba: Path) -> None:
+    pictures = sorted((celeba / "img_align_celeba").iterdir())[:5]
+    command = ["encode", *map(str, pictures), "--align", "celeba", "--out", "codes.npz"]
+    for ended in _side_by_side(CSVAE, *command):
+        assert ended.returncode == 0, ended.stderr
+    assert main(command) == 0
+    parts = [np.load(f"codes-0000{rank}-of-00002.npz") for rank in range(2)]
+    whole = np.load("codes.npz")
+    assert [len(part["files"]) for part in parts] == [2, 3]
+    for name in set(whole.files) - {"attributes"}:
+        assert np.array_equal(np.concatenate([part[name] for part in parts]), whole[name]), name
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert main([*ROLL, "--batch-size", "63", "--dry-run"]) == 2
+    said = capsys.readouterr().err
+    assert "63" in said
+    assert "--batch-size 64" in said
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_every_item_has_one_process(count: int) -> None:
+    items = list(range(5))
+    parts = [items[Processes(rank, count).share(5)] for rank in range(count)]
+    assert [item for part in parts for item in part] == items
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
