@@ -2,8 +2,8 @@
 
     python benchmarks/encode.py DIR/full_size_valid.zip [--count 1000] [--scale 1] [--model RUN]
 
-The time of the whole command less that of a single picture; Pillow decodes, crops and resizes the same files in
-a process for each core. --scale 4 makes the pictures (178×218) as many times as large in each direction.
+The time of the whole command less that of a single picture; Pillow decodes, crops and resizes the same files
+in a process for each core. --scale 4 makes the pictures (178×218) as many times as large in each direction.
 """
 
 import argparse
