@@ -63,7 +63,9 @@ def toy_faces(data: list[str]) -> list[str]:
 
 def celeba_glasses(data: list[str]) -> list[str]:
     """Forty epochs on real faces; a first measurement, without a promise."""
-    show(trained("celeba-glasses", ["--dataset", "celeba-glasses", "--epochs", "40"], data))
+    show(
+        trained("celeba-glasses", ["--dataset", "celeba-glasses", "--kind", "csvae", "--epochs", "40"], data)
+    )
     return []
 
 

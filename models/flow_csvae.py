@@ -32,6 +32,9 @@ _CHUNK, _CONTRASTED, _LOOKED_AT, _MEASURED = 256, 4000, 100, 16
 a change of the code changes.
 """
 
+_WITHOUT, _WITH = 1.5, 1.0
+"""How far, in standard deviations, "absent" and "present" lie from the means of those without and with."""
+
 _FREE, _CLEAR = 0.4, 0.95
 """The share of edits that take a style of nobody, and the probability with which those are to be seen."""
 
@@ -327,12 +330,12 @@ class FlowCSVAE(Kind):
         """Nothing is put to rest: the map has no direction that the decoder has not seen."""
 
     def anchors(self, attribute: int) -> tuple[Tensor, Tensor]:
-        """The means of the prior, each moved away from the other by its standard deviation: clearly so."""
+        """The means of the prior, each moved away from the other: clearly without, and clearly with."""
         prior = self.priors[attribute]
         absent, present = prior.mean.detach()
         axis = nn.functional.normalize(present - absent, dim=0)
         away = prior.log_std.detach().exp() * axis
-        return absent - away[0], present + away[1]
+        return absent - _WITHOUT * away[0], present + _WITH * away[1]
 
     def strength_axis(self, attribute: int) -> Tensor | None:
         """From the absent to the present mean, where W_i has room for styles beside it."""

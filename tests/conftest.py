@@ -61,7 +61,7 @@ def trained(celeba: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         code = main(
             [
                 *("train", "--dataset", "celeba-glasses-facial-hair", "--data-dir", str(celeba)),
-                *("--epochs", "2", "--batch-size", "8", "--out", str(out)),
+                *("--kind", "csvae", "--epochs", "2", "--batch-size", "8", "--out", str(out)),
             ]
         )
     assert code == 0

@@ -342,7 +342,7 @@ def test_a_kept_attribute_has_a_w_but_is_not_edited(
     celeba: Path, face: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["train", "--dataset", "celeba-glasses", "--data-dir", str(celeba), "--keep", "male"]
-    assert main([*command, "--epochs", "1", "--batch-size", "8", "--w-dim", "3"]) == 0
+    assert main([*command, "--kind", "csvae", "--epochs", "1", "--batch-size", "8", "--w-dim", "3"]) == 0
     assert main(["transfer", str(face)]) == 0
     capsys.readouterr()
     assert main(["info", "--json"]) == 0
@@ -415,7 +415,16 @@ def test_dry_run_prints_the_settings_and_makes_nothing(
 ) -> None:
     command = ["train", "--dataset", "celeba-glasses", "--data-dir", str(celeba), "--seed", "7", "--dry-run"]
     assert main(command) == 0
-    assert json.loads(capsys.readouterr().out)["training"]["seed"] == 7
+    planned = json.loads(capsys.readouterr().out)
+    assert planned["training"]["seed"] == 7
+    assert (planned["model"]["kind"], planned["model"]["keep"]) == (
+        "flow-csvae",
+        ["male", "young", "smiling"],
+    )
+    assert main([*command, "--preset", "paper"]) == 0
+    assert json.loads(capsys.readouterr().out)["model"]["kind"] == "csvae"
+    assert main(["train", "--dataset", "toy-faces", "--dry-run"]) == 0
+    assert json.loads(capsys.readouterr().out)["model"]["kind"] == "csvae"
     assert _files() == []
 
 
