@@ -36,6 +36,16 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+_STAGED = ["--kind", "flow-csvae", "--epochs", "11"]
+
+
+@pytest.fixture(scope="module")
+def staged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("staged") / "run"
+    assert main([*_train(out)[3:], *_STAGED]) == 0
+    return out
+
+
 def _same(run: Path, whole: Path) -> None:
     for name in ("model.safetensors", "statistics.safetensors"):
         assert (run / name).read_bytes() == (whole / name).read_bytes(), name
@@ -79,19 +89,17 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path, whole: Path) ->
 
 
 @pytest.mark.parametrize("lines", [1, 9], ids=["in the autoencoder's stage", "in the map's stage"])
-def test_a_training_in_stages_is_killed_and_resumed(lines: int, tmp_path: Path) -> None:
-    options = ["--kind", "flow-csvae", "--epochs", "11"]
-    whole, out = tmp_path / "whole", tmp_path / "run"
-    assert main([*_train(whole)[3:], *options]) == 0
+def test_a_training_in_stages_is_killed_and_resumed(lines: int, tmp_path: Path, staged: Path) -> None:
+    out = tmp_path / "run"
     process = subprocess.Popen(
-        [*_train(out), *options], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, text=True
+        [*_train(out), *_STAGED], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, text=True
     )
     with ended(process):
         _wait_for(out / "log.jsonl", process, lines)
-    log = (whole / "log.jsonl").read_text().splitlines()
+    log = (staged / "log.jsonl").read_text().splitlines()
     assert [json.loads(line)["stage"] for line in log] == ["autoencoder"] * 9 + ["map"] * 2
     assert main(["train", str(out), "--resume"]) == 0
-    _same(out, whole)
+    _same(out, staged)
 
 
 def test_stopped_before_the_first_checkpoint_it_begins_where_it_began(tmp_path: Path, whole: Path) -> None:

@@ -4,9 +4,11 @@ Both networks' weights come with csvae (pretrained/faces/, with their origin and
 """
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +21,8 @@ from models.faces import REACH, WINDOW, Aligner, FaceFinder, window_grid
 
 WEIGHTS = Path(__file__).parent.parent / "pretrained" / "faces"
 
+_T = TypeVar("_T")
+
 LARGEST, SMALLEST = 1024, 160
 """Pixels along the longer side of what the finder looks at: faces of a sixtieth of a photo are still seen."""
 
@@ -29,6 +33,9 @@ SURE, ENOUGH = 0.9, 0.6
 """The finder's scores: upright faces have about 0.9; without a sure one, the picture is turned, too."""
 
 _PASSES = 3
+
+_TOGETHER = 8
+"""Pictures that a quick look takes at a time."""
 
 _ROUGHLY = 0.2
 """How far from where it is, in sides, the finder may suppose a face's crop."""
@@ -53,34 +60,46 @@ class Face:
 def find(image: Image.Image) -> list[Face]:
     """The faces of an RGB picture, the largest first."""
     faces = []
-    for square, score in _find(image, LARGEST, turned=True):
+    pixels, scale = _shrunk(image, LARGEST)
+    (boxes,) = _boxes(pixels[None], 0)
+    if not len(boxes) or boxes[:, 4].max() < SURE:
+        boxes = torch.cat([boxes, *(_boxes(pixels[None], quarters)[0] for quarters in (1, 2, 3))])
+    for square, score in _supposed(boxes, scale):
         faces.append(Face(align(image, square), score))
     faces.sort(key=lambda face: -face.place.side)
     return faces
 
 
-def at(image: Image.Image, place: Place, near: float) -> int:
-    """How many faces a quick look finds, where the largest lies at `place`, `near` sides off at most; else 0.
+def at(images: Sequence[Image.Image], places: Sequence[Place], near: float) -> list[int]:
+    """How many faces a quick look finds in each picture, where the largest is at its place, else 0.
 
-    0 does not say that there is no face: `find` looks closely, which takes several times as long.
+    near: how far off it may be, in sides. 0 does not say that there is no face: `find` looks closely, which
+    takes several times as long.
     """
-    found = _find(image, _QUICK, turned=False)
-    if not found:
-        return 0
-    largest, score = max(found, key=lambda one: one[0].side)
-    if score < SURE or place.distance(largest) > _ROUGHLY:
-        return 0
-    return len(found) if place.distance(align(image, place, passes=1)) < near else 0
+    counts = [0] * len(images)
+    likely = []
+    for rows in _alike([image.size for image in images]):
+        shrunk = [_shrunk(images[row], _QUICK) for row in rows]
+        boxes = _boxes(torch.stack(_filled([pixels for pixels, _ in shrunk])), 0)
+        for row, seen, (_, scale) in zip(rows, boxes, shrunk, strict=False):
+            found = _supposed(seen, scale)
+            if not found:
+                continue
+            largest, score = max(found, key=lambda one: one[0].side)
+            if score >= SURE and places[row].distance(largest) <= _ROUGHLY:
+                likely.append((row, len(found)))
+    for start in range(0, len(likely), _TOGETHER):
+        part = _filled(likely[start : start + _TOGETHER])
+        lying = _aligned([images[row] for row, _ in part], [places[row] for row, _ in part])
+        for (row, count), place in zip(part, lying, strict=True):
+            counts[row] = count if places[row].distance(place) < near else 0
+    return counts
 
 
-@torch.no_grad()
-def align(image: Image.Image, place: Place, passes: int = _PASSES) -> Place:
+def align(image: Image.Image, place: Place) -> Place:
     """From where a face's crop is supposed, to where it is."""
-    points = window_grid()
-    for _ in range(passes):
-        window = sample(image, place, points, round(WINDOW / REACH))
-        a, b, x, y = _aligner()(window[None])[0].tolist()
-        place = place.moved(complex(a, b), complex(x, y))
+    for _ in range(_PASSES):
+        (place,) = _aligned([image], [place])
     return place
 
 
@@ -92,16 +111,45 @@ def from_eyes(left: complex, right: complex) -> Place:
 
 
 @torch.no_grad()
-def _find(image: Image.Image, largest: int, *, turned: bool) -> list[tuple[Place, float]]:
-    """Supposed crops and scores, no two of the same face; turned: where no face is sure, the picture is."""
+def _aligned(images: Sequence[Image.Image], places: Sequence[Place]) -> list[Place]:
+    """One look of the aligner at each."""
+    points = window_grid()
+    windows = [
+        sample(image, place, points, round(WINDOW / REACH))
+        for image, place in zip(images, places, strict=True)
+    ]
+    moves = _aligner()(torch.stack(windows)).tolist()
+    return [
+        place.moved(complex(a, b), complex(x, y)) for place, (a, b, x, y) in zip(places, moves, strict=True)
+    ]
+
+
+def _alike(sizes: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
+    """Rows of the same size, `_TOGETHER` at most at a time."""
+    groups: dict[tuple[int, int], list[int]] = {}
+    for row, size in enumerate(sizes):
+        groups.setdefault(size, []).append(row)
+    for rows in groups.values():
+        for start in range(0, len(rows), _TOGETHER):
+            yield rows[start : start + _TOGETHER]
+
+
+def _filled(items: list[_T]) -> list[_T]:
+    """`_TOGETHER` of them, the last one again and again: so many at a time see what one sees, to the bit."""
+    return items + items[-1:] * (_TOGETHER - len(items))
+
+
+def _shrunk(image: Image.Image, largest: int) -> tuple[Tensor, float]:
+    """What the finder looks at, 3×H×W (blue, green, red), and its scale."""
     longer = max(image.size)
     scale = min(largest / longer, max(1.0, SMALLEST / longer))
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     small = image.resize(size, Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC)
-    pixels = torch.from_numpy(np.asarray(small).copy()).flip(-1).permute(2, 0, 1)[None].float()
-    boxes = _boxes(pixels, 0)
-    if turned and (not len(boxes) or boxes[:, 4].max() < SURE):
-        boxes = torch.cat([boxes, *(_boxes(pixels, quarters) for quarters in (1, 2, 3))])
+    return torch.from_numpy(np.asarray(small).copy()).flip(-1).permute(2, 0, 1).float(), scale
+
+
+def _supposed(boxes: Tensor, scale: float) -> list[tuple[Place, float]]:
+    """Supposed crops and scores, the surest first, no two of the same face; boxes: rows of `_boxes`."""
     found: list[tuple[Place, float]] = []
     for x, y, width, height, score, quarters in boxes[boxes[:, 4].argsort(descending=True)].tolist():
         right = math.sqrt(width * height) / _BOX_SIZE / scale * 1j**quarters
@@ -111,23 +159,26 @@ def _find(image: Image.Image, largest: int, *, turned: bool) -> list[tuple[Place
     return found
 
 
-def _boxes(pixels: Tensor, quarters: int) -> Tensor:
-    """What the finder sees in a picture 1×3×H×W that is turned counterclockwise by quarters first.
+@torch.no_grad()
+def _boxes(pixels: Tensor, quarters: int) -> list[Tensor]:
+    """What the finder sees in pictures N×3×H×W that are turned counterclockwise by quarters first.
 
-    Rows (middle x, y, width, height, score, quarters), x and y in the picture as it was.
+    Of each, rows (middle x, y, width, height, score, quarters), x and y in the picture as it was.
     """
     turned = torch.rot90(pixels, quarters, (2, 3))
     height, width = turned.shape[2:]
     padded = torch.nn.functional.pad(turned, (0, -width % 32, 0, -height % 32))
-    scores, boxes = _finder()(padded.contiguous(memory_format=torch.channels_last))
-    seen = scores[0] >= ENOUGH
-    boxes, scores = boxes[0][seen], scores[0][seen]
-    middle = boxes[:, :2] - torch.tensor([width, height]) / 2
-    across, down = middle.unbind(1)
-    for _ in range(quarters):  # back, clockwise
-        across, down = -down, across
-    middle = torch.stack([across, down], 1) + torch.tensor([pixels.shape[3], pixels.shape[2]]) / 2
-    return torch.cat([middle, boxes[:, 2:], scores[:, None], torch.full_like(scores[:, None], quarters)], 1)
+    found = []
+    for scores, boxes in zip(*_finder()(padded.contiguous(memory_format=torch.channels_last)), strict=True):
+        seen = scores >= ENOUGH
+        middle = boxes[seen, :2] - torch.tensor([width, height]) / 2
+        across, down = middle.unbind(1)
+        for _ in range(quarters):  # back, clockwise
+            across, down = -down, across
+        middle = torch.stack([across, down], 1) + torch.tensor([pixels.shape[3], pixels.shape[2]]) / 2
+        score = scores[seen, None]
+        found.append(torch.cat([middle, boxes[seen, 2:], score, torch.full_like(score, quarters)], 1))
+    return found
 
 
 @cache

@@ -59,6 +59,36 @@ def frame(image: Image.Image, name: str, framing: Framing) -> Framed:
 
     Raises WorkError where no face is found, or not the one that was asked for.
     """
+    (framed,) = frame_all([image], [name], framing)
+    if isinstance(framed, WorkError):
+        raise framed
+    return framed
+
+
+def frame_all(
+    images: Sequence[Image.Image], names: Sequence[str], framing: Framing
+) -> list[Framed | WorkError]:
+    """The same of many: those that are aligned already are recognised together."""
+    usual: list[Place | None] = [None] * len(images)
+    if framing.searched and framing.align == "auto" and framing.eyes is None and framing.face == "largest":
+        usual = [_usual(image) for image in images]
+    asked = [(row, place) for row, place in enumerate(usual) if place is not None]
+    counts = faces.at([images[row] for row, _ in asked], [place for _, place in asked], _ALIKE)
+    known = {
+        row: Framed((place,), "aligned", count)
+        for (row, place), count in zip(asked, counts, strict=True)
+        if count
+    }
+    framed: list[Framed | WorkError] = []
+    for row, (image, name) in enumerate(zip(images, names, strict=True)):
+        try:
+            framed.append(known[row] if row in known else _frame(image, name, framing))
+        except WorkError as error:
+            framed.append(error)
+    return framed
+
+
+def _frame(image: Image.Image, name: str, framing: Framing) -> Framed:
     if framing.eyes is not None:
         place = faces.from_eyes(*framing.eyes)
         _check_shown(place, image, name)
@@ -67,9 +97,6 @@ def frame(image: Image.Image, name: str, framing: Framing) -> Framed:
         return Framed((upright(crop_box(image.width, image.height)),), "celeba")
     if framing.align == "none" or not framing.searched:
         return Framed((_central(image),), "square")
-    usual = _usual(image)
-    if framing.face == "largest" and usual is not None and (among := faces.at(image, usual, _ALIKE)):
-        return Framed((usual,), "aligned", among)
     found = [face.place for face in faces.find(image)]
     if not found:
         raise WorkError(
@@ -77,6 +104,7 @@ def frame(image: Image.Image, name: str, framing: Framing) -> Framed:
             "--align none takes the central square."
         )
     chosen = _choose(found, framing.face, name)
+    usual = _usual(image)
     if len(chosen) == 1 and usual is not None and usual.distance(chosen[0]) < _ALIKE:
         return Framed((usual,), "aligned", len(found))
     for place in chosen:

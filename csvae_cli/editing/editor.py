@@ -16,9 +16,9 @@ from csvae_cli.data.framing import Framing, frame
 from csvae_cli.data.sources import SOURCES
 from csvae_cli.device import Compute, resolve
 from csvae_cli.editing import blending
-from csvae_cli.editing.pictures import Photo, crops, open_photo
+from csvae_cli.editing.pictures import Photo, crops, open_photo, open_photos
 from csvae_cli.editing.styles import Style, parse_style
-from csvae_cli.errors import RequestError
+from csvae_cli.errors import RequestError, WorkError
 from csvae_cli.runs import Model
 from models.kind import Codes
 
@@ -70,6 +70,10 @@ class Editor:
     def open(self, path: Path) -> Photo:
         """Raises WorkError where it is no picture, or shows no face."""
         return open_photo(path, self.framing)
+
+    def open_all(self, paths: Sequence[Path]) -> list[Photo | WorkError]:
+        """The same of many, with the error of each that failed."""
+        return open_photos(paths, self.framing)
 
     @torch.no_grad()
     def encode(self, photos: Sequence[Photo]) -> Codes:

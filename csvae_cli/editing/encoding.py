@@ -53,9 +53,12 @@ def encode_pictures(editor: Editor, inputs: Sequence[Path], out: Path) -> Encode
     files, parts, failed, framed = [], [], [], []
 
     def work(group: Sequence[Path]) -> tuple[list[tuple[Path, Framed] | Failed], list[Codes]]:
-        opened = [_open(editor, source) for source in group]
+        opened = editor.open_all(group)
         photos = [one for one in opened if isinstance(one, Photo)]
-        places = [one if isinstance(one, Failed) else (one.path, one.framed) for one in opened]
+        places = [
+            Failed(source, str(one)) if isinstance(one, WorkError) else (source, one.framed)
+            for source, one in zip(group, opened, strict=True)
+        ]
         return places, [editor.encode(photos)] if photos else []
 
     with output.progress() as progress:
@@ -76,13 +79,6 @@ def encode_pictures(editor: Editor, inputs: Sequence[Path], out: Path) -> Encode
     logits = model.kind.label_logits(codes.w_mu)
     tables.write(out, tables.arrays(files, labels, codes, attributes, logits))
     return Encoded(len(files), tuple(failed), tuple(framed))
-
-
-def _open(editor: Editor, source: Path) -> Photo | Failed:
-    try:
-        return editor.open(source)
-    except WorkError as error:
-        return Failed(source, str(error))
 
 
 def encode_dataset(

@@ -13,7 +13,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from csvae_cli.data.batches import from_pictures
-from csvae_cli.data.framing import Framed, Framing, frame
+from csvae_cli.data.framing import Framed, Framing, frame_all
 from csvae_cli.data.places import cut
 from csvae_cli.errors import RequestError, WorkError
 
@@ -65,8 +65,22 @@ def find_inputs(paths: Sequence[Path]) -> list[Path]:
 
 def open_photo(path: Path, framing: Framing) -> Photo:
     """Raises WorkError, naming the file, where it cannot be read as a picture, or shows no face."""
-    image, kept = _read(path)
-    return Photo(path, image, frame(image, str(path), framing), kept)
+    (photo,) = open_photos([path], framing)
+    if isinstance(photo, WorkError):
+        raise photo
+    return photo
+
+
+def open_photos(paths: Sequence[Path], framing: Framing) -> list[Photo | WorkError]:
+    """The same of many, with the error of each that failed."""
+    read = [_tried(path) for path in paths]
+    whole = [(path, *one) for path, one in zip(paths, read, strict=True) if not isinstance(one, WorkError)]
+    framed = iter(frame_all([image for _, image, _ in whole], [str(path) for path, _, _ in whole], framing))
+    photos = iter(
+        where if isinstance(where, WorkError) else Photo(path, image, where, kept)
+        for (path, image, kept), where in zip(whole, framed, strict=True)
+    )
+    return [one if isinstance(one, WorkError) else next(photos) for one in read]
 
 
 def crops(photo: Photo, shape: tuple[int, ...]) -> Tensor:
@@ -88,6 +102,13 @@ def unique_stems(paths: Iterable[Path]) -> list[str]:
         seen[path.stem] = seen.get(path.stem, 0) + 1
         names.append(path.stem if seen[path.stem] == 1 else f"{path.stem}-{seen[path.stem]}")
     return names
+
+
+def _tried(path: Path) -> tuple[Image.Image, Kept] | WorkError:
+    try:
+        return _read(path)
+    except WorkError as error:
+        return error
 
 
 def _read(path: Path) -> tuple[Image.Image, Kept]:

@@ -102,7 +102,10 @@ def run_jobs(editor: Editor, jobs: Sequence[Job], manner: Manner) -> Iterator[Ed
     style_from = lru_cache(maxsize=256)(partial(editor.style_of, attribute=manner.attribute))
 
     def work(group: Sequence[_Planned]) -> list[Edited | Failed]:
-        opened = [_open(editor, manner, planned, style_from) for planned in group]
+        photos = editor.open_all([planned.job.source for planned in group])
+        opened = [
+            _open(manner, planned, photo, style_from) for planned, photo in zip(group, photos, strict=True)
+        ]
         drawn = iter(_draw(editor, [one for one in opened if isinstance(one, _Opened)], manner))
         return [
             result
@@ -166,14 +169,15 @@ def _suffix(job: Job, manner: Manner) -> str:
 
 
 def _open(
-    editor: Editor, manner: Manner, planned: _Planned, style_from: Callable[[Path], Style]
+    manner: Manner, planned: _Planned, photo: Photo | WorkError, style_from: Callable[[Path], Style]
 ) -> _Opened | Failed:
     job = planned.job
     try:
         if planned.twin is not None:
             raise WorkError(f"{planned.twin} is written already; choose another --out.")
         styles = job.styles if job.style_from is None else (style_from(job.style_from),)
-        photo = editor.open(job.source)
+        if isinstance(photo, WorkError):
+            raise photo
         faces = len(photo.framed.places)
         marks = [f"-face{face + 1}" for face in range(faces)] if manner.decoded and faces > 1 else [""]
         suffix = _suffix(job, manner)
