@@ -84,7 +84,7 @@ def test_two_processes_train_stop_together_and_one_goes_on() -> None:
         line = process.stderr.readline()
         assert line, said
         said += line
-    assert "in 2 processes" in said
+    assert "2 processes with 128 in a batch of all" in said
     assert len(re.findall("epoch 1/40", said)) == 1
     process.send_signal(signal.SIGTERM)
     _, rest = process.communicate(timeout=100)

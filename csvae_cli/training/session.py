@@ -94,7 +94,9 @@ def train_run(
     valid = Batches(data.splits["valid"], compute)
     saver = _Saver(run, config, progress)
     examples = f"{len(batches):,} examples"
-    where = compute.reason if processes.count == 1 else f"{compute.reason}, in {processes.count} processes"
+    where = compute.reason
+    if processes.count > 1:
+        where += f", {processes.count} processes with {config.training.batch_size} in a batch of all"
     title = f"{config.model.kind} on {config.data.dataset}: {examples}, {where}; {run.path}"
     clock = _Clock(config.training, state)
     profile = Profile(run.trace) if profiled else None
