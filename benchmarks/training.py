@@ -18,7 +18,7 @@ import sys
 import time
 import venv
 from collections.abc import Callable
-from itertools import islice
+from itertools import chain, islice, repeat
 from pathlib import Path
 
 import torch
@@ -55,9 +55,8 @@ def main() -> None:
         for name, command in commands.items():
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
             rates[name].append(float(done.stdout.split()[-1]))
-    print(
-        f"{options.network} network, batches of {options.batch}, {options.rounds} rounds, medians, {place()}"
-    )
+    how = f"batches of {options.batch}, {options.rounds} rounds, medians, {place()}"
+    print(f"{options.network} network, {how}")
     for name, found in rates.items():
         ratios = [ours / other for ours, other in zip(rates["csvae"], found, strict=True)]
         rate, ratio = statistics.median(found), statistics.median(ratios)
@@ -128,7 +127,7 @@ def conventional(network: str, work: Path, batch: int) -> float:
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
     noise = torch.Generator(device()).manual_seed(0)
     began = 0.0
-    endless = (rows for _ in iter(int, 1) for rows in loader)
+    endless = chain.from_iterable(repeat(loader))
     for step, (x, y) in enumerate(islice(endless, STEPS)):
         if step == WARM:
             began = now()
