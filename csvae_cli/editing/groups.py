@@ -1,6 +1,5 @@
 """Many pictures through a model: in groups, every core at one of its own."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,6 +9,9 @@ from typing import TypeVar
 import torch
 
 from csvae_cli.editing.editor import BATCH
+
+_MOST = 8
+"""Cores that are used at most: each holds a group of photos, which may be large."""
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -23,8 +25,8 @@ def in_groups(work: Callable[[Sequence[_T]], _R], items: Sequence[_T]) -> Iterat
     while results are waited for, so that a core need not wait for the disk, and memory does not grow with
     the number of items. A single group runs no differently: what comes out is the same, bit for bit.
     """
-    workers = (os.cpu_count() or 1) + 1
     threads = torch.get_num_threads()
+    workers = min(threads, _MOST) + 1
     groups = (items[start : start + BATCH] for start in range(0, len(items), BATCH))
     pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
     try:
