@@ -16,7 +16,7 @@ from csvae_cli.processes import Processes
 
 CSVAE = str(Path(sys.executable).with_name("csvae"))
 TORCHRUN = [str(Path(sys.executable).with_name("torchrun")), "--nproc-per-node", "2", "--no-python", CSVAE]
-ROLL = ["train", "--dataset", "swiss-roll", "--kind", "csvae", "--out", "roll"]
+ROLL = ["train", "--dataset", "swiss-roll", "--kind", "csvae", "--batch-size", "400", "--out", "roll"]
 
 _AVERAGE = """
 import torch
@@ -84,7 +84,7 @@ def test_two_processes_train_stop_together_and_one_goes_on() -> None:
         line = process.stderr.readline()
         assert line, said
         said += line
-    assert "2 processes with 128 in a batch of all" in said
+    assert "2 processes with 400 in a batch of all" in said
     assert len(re.findall("epoch 1/40", said)) == 1
     process.send_signal(signal.SIGTERM)
     _, rest = process.communicate(timeout=100)
@@ -113,7 +113,7 @@ def test_a_batch_that_cannot_be_shared_is_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert main([*ROLL, "--batch-size", "63", "--dry-run"]) == 2
+    assert main([*ROLL[:-4], "--batch-size", "63", "--dry-run"]) == 2
     said = capsys.readouterr().err
     assert "63" in said
     assert "--batch-size 64" in said

@@ -17,7 +17,8 @@ _EPOCHS = 6
 
 
 def _train(out: Path) -> list[str]:
-    return [sys.executable, "-m", "csvae_cli", "train", "--dataset", "swiss-roll", "--out", str(out)]
+    data = ["--dataset", "swiss-roll", "--batch-size", "400"]
+    return [sys.executable, "-m", "csvae_cli", "train", *data, "--out", str(out)]
 
 
 def _wait_for(path: Path, process: "subprocess.Popen[str]", lines: int = 1) -> None:
@@ -32,7 +33,7 @@ def _wait_for(path: Path, process: "subprocess.Popen[str]", lines: int = 1) -> N
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("whole") / "run"
-    assert main(["train", "--dataset", "swiss-roll", "--epochs", str(_EPOCHS), "--out", str(out)]) == 0
+    assert main([*_train(out)[3:], "--epochs", str(_EPOCHS)]) == 0
     return out
 
 
