@@ -415,7 +415,13 @@ def test_dry_run_prints_the_settings_and_makes_nothing(
 ) -> None:
     command = ["train", "--dataset", "celeba-glasses", "--data-dir", str(celeba), "--seed", "7", "--dry-run"]
     assert main(command) == 0
-    assert json.loads(capsys.readouterr().out)["training"]["seed"] == 7
+    planned = json.loads(capsys.readouterr().out)
+    assert planned["training"]["seed"] == 7
+    assert planned["model"]["kind"] == "flow-csvae"
+    assert main([*command, "--preset", "paper"]) == 0
+    assert json.loads(capsys.readouterr().out)["model"]["kind"] == "csvae"
+    assert main(["train", "--dataset", "toy-faces", "--dry-run"]) == 0
+    assert json.loads(capsys.readouterr().out)["model"]["kind"] == "csvae"
     assert _files() == []
 
 

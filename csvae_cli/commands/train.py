@@ -27,7 +27,10 @@ def train(
     dataset: Annotated[
         str | None, typer.Option("--dataset", metavar="NAME", help="What to train on: see csvae datasets.")
     ] = None,
-    kind: Annotated[Kind | None, typer.Option("--kind", help="Which model. Default: csvae.")] = None,
+    kind: Annotated[
+        Kind | None,
+        typer.Option("--kind", help="Which model. Default: flow-csvae of CelebA, csvae of other data."),
+    ] = None,
     preset: Annotated[
         str | None, typer.Option("--preset", metavar="NAME", help="default or paper: all settings at once.")
     ] = None,

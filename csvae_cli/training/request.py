@@ -123,7 +123,7 @@ def _prepare(request: Request, processes: Processes) -> tuple[RunConfig, Dataset
     sources.entry(request.dataset)
     chosen_preset = preset(request.preset or "default")
     initial = runs.load(request.init_from, request.runs) if request.init_from else None
-    kind = cast(KindName, request.kind or (initial.config.model.kind if initial else "csvae"))
+    kind = _kind(request, initial)
     keep = _kept(request, kind)
     with processes.first_alone():
         data = sources.read(request.dataset, request.data_dir, keep, request.labels)
@@ -168,6 +168,20 @@ def _check_shared(training: TrainingConfig) -> None:
             f"{count} processes cannot share batches of {training.batch_size} evenly; "
             f"start a training with --batch-size {fitting}, or fewer processes."
         )
+
+
+def _kind(request: Request, initial: runs.Model | None) -> KindName:
+    """As asked, or as that of --from; else the one that wins in the README's tables.
+
+    That is flow-csvae where a data set says what its labels hang together with, as CelebA's do; for points
+    and drawn faces, which have no such labels, and with the paper's preset it is the paper's.
+    """
+    assert request.dataset is not None
+    if request.kind is not None:
+        return cast(KindName, request.kind)
+    if initial is not None:
+        return initial.config.model.kind
+    return "flow-csvae" if sources.entry(request.dataset).keep and request.preset != "paper" else "csvae"
 
 
 def _kept(request: Request, kind: KindName) -> tuple[str, ...]:
