@@ -50,6 +50,9 @@ _PRINTED = {
 _DEFAULT_EXAMPLES = 128_000
 """How many pictures the default preset shows a model: minutes on two cores; but each at least 8 times."""
 
+_FLOW_EXAMPLES = 200_000
+"""The same for a flow-csvae in all of its stages; but each at least 20 times."""
+
 _MAP_EXAMPLES = 120_000
 """The same for a new map on a finished autoencoder."""
 
@@ -100,7 +103,7 @@ def _flow(network: NetworkName, facts: Facts) -> tuple[ModelConfig, TrainingConf
     points = network == "points"
     model = _model("flow-csvae", network, facts, latent_dim=1 if points else 170, w_dim=2 if points else 8)
     weights = _weights("flow-csvae", recon=1.0, features=0.5, kl_s=0.1, label=3.0)
-    epochs = 60 if points else min(max(_DEFAULT_EXAMPLES // facts.examples, 12), 100)
+    epochs = 60 if points else min(max(_FLOW_EXAMPLES // facts.examples, 20), 100)
     training = TrainingConfig(
         epochs=epochs,
         weights=weights,
@@ -117,16 +120,18 @@ def _flow(network: NetworkName, facts: Facts) -> tuple[ModelConfig, TrainingConf
 def stages_of(model: ModelConfig, epochs: int) -> dict[str, int]:
     """How so many epochs are shared by the stages of a kind, each at least one.
 
-    A tenth reads, a fifth maps, a fifth learns edits. Points have no reader, and learn no edits; nor do
-    exclusive labels, of which an edit changes all. Empty for kinds that are trained in one go.
+    A twelfth reads, three eighths map (an epoch of codes takes a tenth of the time of one of pictures, and a
+    map of few epochs leaves labels in z: docs/trials.md), an eighth learns edits. Points have no reader, and
+    learn no edits; nor do exclusive labels, of which an edit changes all. Empty for kinds that are trained in
+    one go.
     """
     if model.kind != "flow-csvae":
         return {}
     points = model.network == "points"
-    reader = {} if points else {"reader": max(epochs // 10, 1)}
-    after = {"map": max(epochs // 5, 1)}
+    reader = {} if points else {"reader": max(epochs // 12, 1)}
+    after = {"map": max(3 * epochs // 8, 1)}
     if not points and not model.exclusive:
-        after["edits"] = max(epochs // 5, 1)
+        after["edits"] = max(epochs // 8, 1)
     autoencoding = epochs - sum(reader.values()) - sum(after.values())
     if autoencoding < 1:
         least = epochs - autoencoding + 1

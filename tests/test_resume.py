@@ -98,7 +98,7 @@ def test_a_training_in_stages_is_killed_and_resumed(lines: int, tmp_path: Path, 
     with ended(process):
         _wait_for(out / "log.jsonl", process, lines)
     log = (staged / "log.jsonl").read_text().splitlines()
-    assert [json.loads(line)["stage"] for line in log] == ["autoencoder"] * 9 + ["map"] * 2
+    assert [json.loads(line)["stage"] for line in log] == ["autoencoder"] * 7 + ["map"] * 4
     assert main(["train", str(out), "--resume"]) == 0
     _same(out, staged)
 
