@@ -43,7 +43,7 @@ class _Care:
 GONE = 0.25
 """Styles that show less than this take the attribute away."""
 
-_TAKEN, _PUT = _Care((0.15, 0.3), (0.05, 0.25)), _Care((0.2, 0.5), (0.3, 0.6))
+_TAKEN, _PUT = _Care((0.12, 0.25), (0.05, 0.25)), _Care((0.2, 0.5), (0.3, 0.6))
 
 _FURTHER = 0.3
 """How much more or less of an attribute a photo is asked for than it shall show: see `further`."""
