@@ -33,8 +33,9 @@ def resolve(device: str = "auto", precision: Precision = "auto") -> Compute:
     Of several processes on a machine each has a GPU of its own.
     """
     chosen = torch.device(_first_there() if device == "auto" else _checked(device))
-    if chosen == torch.device("cuda") and of_environment().count > 1:
-        chosen = torch.device(_checked(f"cuda:{of_environment().local}"))
+    processes = of_environment()
+    if chosen == torch.device("cuda") and processes.count > 1:
+        chosen = torch.device(_checked(f"cuda:{processes.local}"))
         torch.cuda.set_device(chosen)
     has_bf16 = _has_bf16(chosen)
     if precision == "auto":

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from csvae_cli.app import main
 from csvae_cli.processes import Processes
 
 CSVAE = str(Path(sys.executable).with_name("csvae"))
-TORCHRUN = [str(Path(sys.executable).with_name("torchrun")), "--nproc-per-node", "2", "--no-python", CSVAE]
+TORCHRUN = [str(Path(sys.executable).with_name("torchrun")), "--standalone", "--nproc-per-node", "2"]
 ROLL = ["train", "--dataset", "swiss-roll", "--kind", "csvae", "--batch-size", "400", "--out", "roll"]
 
 _AVERAGE = """
@@ -47,7 +48,9 @@ def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _side_by_side(*command: str) -> list[subprocess.CompletedProcess[str]]:
     """The command in two processes, as torchrun would start them, without torchrun's own start."""
-    shared = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29671"}
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    shared = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     started = [
         subprocess.Popen(
             command,
@@ -76,7 +79,10 @@ def test_gradients_of_parts_are_averaged_to_those_of_the_whole() -> None:
 
 def test_two_processes_train_stop_together_and_one_goes_on() -> None:
     process = subprocess.Popen(
-        [*TORCHRUN, *ROLL, "--epochs", "40"], stderr=subprocess.PIPE, text=True, start_new_session=True
+        [*TORCHRUN, "--no-python", CSVAE, *ROLL, "--epochs", "40"],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     assert process.stderr is not None
     said = ""

@@ -106,9 +106,9 @@ def region(model: Model, attribute: int) -> Tensor:
 
 def shown(model: Model, attribute: int, w: Tensor) -> Tensor:
     """How much of the attribute w shows, …×d_i -> …: 0 as the mean without it, 1 as the mean with it."""
-    subspace = model.statistics.subspaces[attribute]
-    axis = subspace.present_mean - subspace.absent_mean
-    return (w.float().cpu() - subspace.absent_mean) @ axis / axis.square().sum().clamp(min=1e-9)
+    axis = _axis(model, attribute)
+    absent = model.statistics.subspaces[attribute].absent_mean
+    return (w.float().cpu() - absent) @ axis / axis.square().sum().clamp(min=1e-9)
 
 
 def further(model: Model, attribute: int, own: Tensor, point: Tensor) -> Tensor:
@@ -117,8 +117,7 @@ def further(model: Model, attribute: int, own: Tensor, point: Tensor) -> Tensor:
     What the photo keeps of its own detail still says what it said before. So an edit that puts the attribute
     on puts on more of it than asked for, and one that takes it away takes more; less so the less it changes.
     """
-    subspace = model.statistics.subspaces[attribute]
-    axis = subspace.present_mean - subspace.absent_mean
+    axis = _axis(model, attribute)
     own = own.float().cpu()
     shows, asked = shown(model, attribute, own), shown(model, attribute, point)
     lost = 2 * (shows - asked)
@@ -126,6 +125,12 @@ def further(model: Model, attribute: int, own: Tensor, point: Tensor) -> Tensor:
     more = asked.clamp(0, 1) * moved * (1 - lost).clamp(0, 1)
     step = _FURTHER * torch.where(asked < GONE, -lost.clamp(0, 1), more)
     return point + step[:, None] * axis
+
+
+def _axis(model: Model, attribute: int) -> Tensor:
+    """From the mean of those without to the mean of those with it, d_i."""
+    subspace = model.statistics.subspaces[attribute]
+    return subspace.present_mean - subspace.absent_mean
 
 
 def changes(parts: Sequence[Part], own: Tensor, drawn: Tensor) -> list[Change]:

@@ -74,13 +74,18 @@ def open_photo(path: Path, framing: Framing) -> Photo:
 def open_photos(paths: Sequence[Path], framing: Framing) -> list[Photo | WorkError]:
     """The same of many, with the error of each that failed."""
     read = [_tried(path) for path in paths]
-    whole = [(path, *one) for path, one in zip(paths, read, strict=True) if not isinstance(one, WorkError)]
-    framed = iter(frame_all([image for _, image, _ in whole], [str(path) for path, _, _ in whole], framing))
-    photos = iter(
-        where if isinstance(where, WorkError) else Photo(path, image, where, kept)
-        for (path, image, kept), where in zip(whole, framed, strict=True)
-    )
-    return [one if isinstance(one, WorkError) else next(photos) for one in read]
+    whole = [
+        (str(path), one) for path, one in zip(paths, read, strict=True) if not isinstance(one, WorkError)
+    ]
+    framed = iter(frame_all([image for _, (image, _) in whole], [name for name, _ in whole], framing))
+    photos: list[Photo | WorkError] = []
+    for path, one in zip(paths, read, strict=True):
+        if isinstance(one, WorkError):
+            photos.append(one)
+            continue
+        where = next(framed)
+        photos.append(where if isinstance(where, WorkError) else Photo(path, one[0], where, one[1]))
+    return photos
 
 
 def crops(photo: Photo, shape: tuple[int, ...]) -> Tensor:

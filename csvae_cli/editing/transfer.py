@@ -209,12 +209,9 @@ def _draw(editor: Editor, group: Sequence[_Opened], manner: Manner) -> Iterator[
     repeated = torch.cat([rows.repeat(len(one.styles)) for one, rows in zip(group, spans, strict=True)])
     together = {i: torch.cat([points[i] for points in asked]) for i in asked[0]}
     sizes = [count for one, count in zip(group, counts, strict=True) for _ in one.styles]
-    decoded = take(codes, repeated)
-    drawn = iter(
-        editor.decode(decoded, together if manner.decoded else editor.in_photo(decoded, together)).split(
-            sizes
-        )
-    )
+    shown = take(codes, repeated)
+    wanted = together if manner.decoded else editor.in_photo(shown, together)
+    drawn = iter(editor.decode(shown, wanted).split(sizes))
     points = iter(asked)
     for opened, part, rows in zip(group, parts, spans, strict=True):
         styles = tuple((next(points), next(drawn)) for _ in opened.styles)

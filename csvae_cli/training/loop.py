@@ -95,7 +95,7 @@ def start(model: Kind, config: TrainingConfig, compute: Compute, processes: Proc
         name: Adam(parameters, lr=config.learning_rate, fused=True)
         for name, parameters in model.groups().items()
     }
-    noise = torch.Generator(compute.device).manual_seed(config.seed + 1_000_003 * processes.rank)
+    noise = torch.Generator(compute.device).manual_seed(noise_seed(config, processes))
     return State(model, optimisers, noise, Memory(_MEMORY * config.batch_size))
 
 
@@ -234,6 +234,11 @@ def learning_rate(config: TrainingConfig, epoch: float) -> float:
         passed = sum(epoch >= 3**n for n in range(7))
         return float(config.learning_rate * 0.1 ** (passed / 7))
     return config.learning_rate
+
+
+def noise_seed(config: TrainingConfig, processes: Processes, epoch: int = 0, step: int = 0) -> int:
+    """Of what a process draws from this step on: each process its own."""
+    return config.seed + 1_000_003 * processes.rank + 7919 * (10**6 * epoch + step)
 
 
 def _order(count: int, seed: int, epoch: int) -> Tensor:

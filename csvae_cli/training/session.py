@@ -19,7 +19,7 @@ from csvae_cli.errors import RequestError, StoppedError
 from csvae_cli.processes import Processes
 from csvae_cli.training import checkpoint
 from csvae_cli.training.interrupt import polite_stop
-from csvae_cli.training.loop import Epoch, State, Tick, stage_at, start, train
+from csvae_cli.training.loop import Epoch, State, Tick, noise_seed, stage_at, start, train
 from csvae_cli.training.profile import Profile
 from csvae_cli.training.report import Report, look
 from models.flow_csvae import FlowCSVAE
@@ -67,8 +67,7 @@ def resume(
     state = fresh(config, compute, initial, processes)
     progress = checkpoint.restore(run, state) or checkpoint.Progress(0, None)
     if not processes.first:  # the checkpoint has the first one's noise
-        steps = 10**6 * state.epoch + state.step
-        state.noise.manual_seed(config.training.seed + 1_000_003 * processes.rank + 7919 * steps)
+        state.noise.manual_seed(noise_seed(config.training, processes, state.epoch, state.step))
     if run.log.exists() and processes.first:
         lines = run.log.read_text().splitlines(keepends=True)[: progress.log_lines]
         runs.write(run.log, "".join(lines).encode())
