@@ -203,8 +203,8 @@ class FlowCSVAE(Kind):
         much as common ones; style: −log N(t_i; h_i(w_i), I) up to its constant, of those who have label i
         and summed over the styled labels: without it the likelihood may as well leave a style t_i in z.
         outside: what changes outside the region of label i as a person takes the w_i of another who is alike
-        in the kept labels, as a share of what two people differ by there; of one styled label drawn anew for
-        every batch. Without it W_i takes whatever varies most, as the light of the picture.
+        in the kept labels, as a share q of what two people differ by there, log(1 + q); of one styled label
+        drawn anew for every batch. Without it W_i takes whatever varies most, as the light of the picture.
         """
         s, styles = codes[:, : self.code_dim], codes[:, self.code_dim :]
         if self.code_noise:
@@ -243,7 +243,8 @@ class FlowCSVAE(Kind):
         giver = partners(self._alike(y).fill_diagonal_(False), noise)
         taken = self.flow.inverse(torch.cat([z, *w[:i], w[i][giver], *w[i + 1 :]], dim=1))
         moved = (taken - s) @ self.flow.whitening.T
-        return ((moved @ self.get_buffer(f"beyond_{i}")) * moved).sum(1).mean()
+        # The logarithm, or one pair that is thrown far off decides about the step of all.
+        return ((moved @ self.get_buffer(f"beyond_{i}")) * moved).sum(1).log1p().mean()
 
     def edit_terms(self, x: Tensor, y: Tensor, noise: torch.Generator | None) -> dict[str, Tensor]:
         """Of pictures and of an edit of each, of one styled label drawn anew for every batch.
