@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from models import networks
 from models.flow import Flow, split
+from models.guessing import guessed
 from models.kind import MAP, Codes, Kind, Reduction, Rows, gaussian
 from models.priors import (
     ClassGaussians,
@@ -292,9 +293,18 @@ class FlowCSVAE(Kind):
         self.weight.copy_(class_weights(y).clamp(max=4))
         self.weight_known.copy_((len(y) / (y >= 0).sum(0).clamp(min=1)).sqrt())
 
+    def map_labels(self, rows: Rows, y: Tensor) -> Tensor:
+        """y with the unknown labels that are edited guessed where that is sure (`guessed`), N×k."""
+        if not bool((y[:, : len(self.styled)] < 0).any()):
+            return y
+        codes, filled = self._mu_of_all(rows, len(y)).cpu(), y.cpu().clone()
+        for i in self.styled:
+            filled[:, i] = guessed(codes, filled[:, i])
+        return filled.to(y.device)
+
     def begin_map(self, rows: Rows, y: Tensor) -> None:
         """Whiten by the codes of all rows; find what the styles of each styled label are, and where it is."""
-        codes = torch.cat([self.mu(rows(part)) for part in torch.arange(len(y)).split(_CHUNK)])
+        codes = self._mu_of_all(rows, len(y))
         self.flow.whiten_by(codes)
         kept = torch.arange(len(self.styled), self.labels)
         for i in self.styled:
@@ -312,6 +322,9 @@ class FlowCSVAE(Kind):
             for i, metric in zip(self.styled, reach(self.decoder, some, steps, weights), strict=True):
                 # Whitened, two people differ by 2 in every direction, so that they are 1 apart in the mean.
                 self.get_buffer(f"beyond_{i}").copy_(metric / (2 * metric.trace()).clamp(min=1e-12))
+
+    def _mu_of_all(self, rows: Rows, count: int) -> Tensor:
+        return torch.cat([self.mu(rows(part)) for part in torch.arange(count).split(_CHUNK)])
 
     def _outside(self, i: int, rows: Rows, y: Tensor) -> Tensor:
         """`regions.outside` of label i, by the pictures in which the reader sees it, H×W."""

@@ -107,10 +107,14 @@ class Kind(nn.Module, ABC):
         """The points (d_i) of W_i that stand for "absent" and for "present"."""
 
     def expect(self, y: Tensor) -> None:
-        """Called with all training labels (M×k) before training, for kinds whose adversary counts them."""
+        """Called with all labels (M×k) of what an epoch learns from, before it, for kinds that count them."""
+
+    def map_labels(self, rows: Rows, y: Tensor) -> Tensor:  # noqa: ARG002
+        """The labels that the stage `map` learns from, of all training pictures and their labels M×k."""
+        return y
 
     def begin_map(self, rows: Rows, y: Tensor) -> None:
-        """Called with all training pictures, and their labels M×k, before the stage `map`."""
+        """Called with all training pictures, and their `map_labels`, before the stage `map`."""
 
     def map_input(self, x: Tensor) -> Tensor:
         """What the stage `map` learns from instead of pictures, N×…, for kinds that have it."""

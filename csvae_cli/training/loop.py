@@ -115,7 +115,6 @@ def train(
     50 steps, and always before the end of the epoch).
     """
     model, optimisers = state.model, state.optimisers
-    model.expect(batches.y)
     check_every = 1 if compute.device.type == "cpu" else _CHECK_EVERY
     pictures, codes = batches, None
     while state.epoch < config.epochs:
@@ -124,6 +123,7 @@ def train(
             codes = _codes(state, pictures, stage, config, compute, processes)
         on_codes = stage.name == MAP
         batches = codes if on_codes and codes is not None else pictures
+        model.expect(batches.y)
         batch = min(config.batch_size, len(batches))
         steps = len(batches) // batch
         model.train()
@@ -196,9 +196,14 @@ def _codes(
     The map begins with them where the stage does.
     """
     model = state.model.eval()
+
+    def rows(index: Tensor) -> Tensor:
+        return batches.rows(index.to(batches.x.device))[0]
+
     with compute.autocast():
+        y = model.map_labels(rows, batches.y)
         if state.epoch == stage.first and state.step == 0:
-            model.begin_map(lambda index: batches.rows(index.to(batches.x.device))[0], batches.y)
+            model.begin_map(rows, y)
             processes.like_the_first(model.buffers())
         codes = [
             model.map_input(x.flip(3) if mirrored else x)
@@ -206,7 +211,7 @@ def _codes(
             for x, _ in batches.chunks(len(batches))
         ]
     s = torch.cat(codes)
-    labels = batches.y.cpu().repeat(len(s) // len(batches), 1)
+    labels = y.cpu().repeat(len(s) // len(batches), 1)
     return Batches(Split(s.cpu().numpy(), labels.numpy(), ()), compute)
 
 
