@@ -250,7 +250,13 @@ def start(tmp_path):
         command = [sys.executable, "-W", "error", str(script), str(pids), str(pause)]
         environment = {**os.environ, "PYTHONPATH": str(root)}
         process = subprocess.Popen(
-            command, stderr=subprocess.PIPE, text=True, start_new_session=True, env=environment
+            command,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env=environment,
+            # Where the tests run in the background Ctrl-C is ignored, and children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         started.append(process)
         return process
