@@ -14,7 +14,7 @@ def people(count: int, share: float, seed: int) -> tuple[torch.Tensor, torch.Ten
     noise = torch.Generator().manual_seed(seed)
     true = torch.rand(count, generator=noise) < share
     codes = torch.randn(count, 6, generator=noise)
-    codes[:, 0] += 3.0 * true
+    codes[:, 0] += 4.0 * true
     return codes, true.to(torch.int8)
 
 
@@ -24,7 +24,7 @@ def hidden(true: torch.Tensor, known: int) -> torch.Tensor:
     return y
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=50)
 @given(seed=st.integers(0, 50), share=st.sampled_from([0.1, 0.5, 0.8]))
 def test_the_surer_half_of_either_class_is_believed_and_mostly_right(seed: int, share: float) -> None:
     codes, true = people(2000, share, seed)
@@ -36,7 +36,7 @@ def test_the_surer_half_of_either_class_is_believed_and_mostly_right(seed: int, 
     assert abs((rest == 1).sum().item() - 0.5 * expected * 1800) <= 1
     assert abs((rest == 0).sum().item() - 0.5 * (1 - expected) * 1800) <= 1
     for label in (0, 1):
-        assert (right[rest == label] == label).float().mean() > 0.9
+        assert (right[rest == label] == label).float().mean() > 0.95
 
 
 def test_who_is_believed_is_whom_a_logistic_regression_is_surest_of() -> None:
