@@ -43,6 +43,8 @@ _PRINTED = {
     "nll": 1.0,
     "style": 5.0,
     "outside": 10.0,
+    "natural": 10.0,
+    "critic": 1.0,
     "hold": 2500.0,
     "shown": 2500.0,
 }
@@ -59,7 +61,7 @@ _MAP_EXAMPLES = 120_000
 _TERMS: Mapping[KindName, tuple[str, ...]] = {
     "flow-csvae": (
         *("reading", "recon", "features", "kl_s"),
-        *("nll", "label", "style", "outside", "hold", "shown"),
+        *("nll", "label", "style", "outside", "natural", "critic", "hold", "shown"),
     ),
     "csvae": ("recon", "kl_z", "kl_w", "neg_entropy", "adversary"),
     "condvae-info": ("recon", "kl_z", "label", "confusion", "adversary"),

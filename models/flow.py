@@ -55,9 +55,13 @@ class Flow(nn.Module):
                 s = coupling.inverse(s) @ rotation
             return self._solve_whitening(self.whitening, s) + self.mean
 
+    def whitened(self, s: Tensor) -> Tensor:
+        """s before the couplings: mean 0 and the identity as covariance over the codes of `whiten_by`."""
+        return (s - self.mean) @ self.whitening.T
+
     def _through(self, s: Tensor) -> tuple[Tensor, Tensor]:
         """(u, the log-scales of all couplings together), N×dim and N."""
-        u = (s.float() - self.mean) @ self.whitening.T
+        u = self.whitened(s.float())
         scales = torch.zeros(len(u), device=u.device)
         for rotation, coupling in zip(self.rotations, self.couplings, strict=True):
             u, scale = coupling(u @ rotation.T)

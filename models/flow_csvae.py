@@ -8,11 +8,12 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import softplus
 
 from models import networks
 from models.flow import Flow, split
 from models.guessing import guessed
-from models.kind import MAP, Codes, Kind, Reduction, Rows, gaussian
+from models.kind import MAP, Codes, Kind, Reduction, Rows, gaussian, signed
 from models.priors import (
     ClassGaussians,
     class_weights,
@@ -26,7 +27,7 @@ from models.priors import (
 from models.regions import occlusion, outside, reach
 from models.styles import alike, combinations, contrast, partners
 
-READER, AUTOENCODER, EDITS = "reader", "autoencoder", "edits"
+READER, AUTOENCODER, EDITS, CRITIC = "reader", "autoencoder", "edits", "critic"
 
 _CHUNK, _CONTRASTED, _LOOKED_AT, _MEASURED = 256, 4000, 100, 16
 """Pictures at a time; how many with and without a label tell its styles; how many show where it is, and what
@@ -48,10 +49,11 @@ class FlowCSVAE(Kind):
 
     Three groups, each trained in a stage of its own: a `reader` of labels from pictures, whose features tell
     the autoencoder what matters to the eye (none for points); the `autoencoder`; the `map`. Where styles are
-    edited a last stage, `edits`, lets the decoder draw edits too, with everything else at rest.
+    edited a `critic` is trained beside the map, and tells it what gives exchanged styles away; and a last
+    stage, `edits`, lets the decoder draw edits too, with everything else at rest.
     """
 
-    for_training = ("reader.", "log_var_head.", "style_heads.", "contrast_", "beyond_", "weight")
+    for_training = ("reader.", "critic.", "log_var_head.", "style_heads.", "contrast_", "beyond_", "weight")
     log_odds: Tensor
     weight: Tensor
     weight_known: Tensor
@@ -91,7 +93,8 @@ class FlowCSVAE(Kind):
         features = 0 if self.reader is None else self.reader.coarse_features
         if self.styled:
             self.stages = (*self.stages, EDITS)
-            self.owners |= {"style": MAP, "outside": MAP, "hold": AUTOENCODER, "shown": AUTOENCODER}
+            self.owners |= {"style": MAP, "outside": MAP, "natural": MAP, "critic": CRITIC}
+            self.owners |= {"hold": AUTOENCODER, "shown": AUTOENCODER}
         for i in self.styled:
             self.register_buffer(f"beyond_{i}", torch.eye(self.code_dim) / (2 * self.code_dim))
             self.register_buffer(f"contrast_{i}", torch.zeros(features, self.w_dims[i]))
@@ -100,6 +103,7 @@ class FlowCSVAE(Kind):
             nn.Linear(self.w_dims[i], self.w_dims[i]) for i in self.styled
         )
         self.flow = Flow(self.code_dim)
+        self.critic = networks.Critic(self.code_dim, labels) if self.styled else None
         self.priors: Sequence[ClassGaussians] = nn.ModuleList(  # type: ignore[assignment]
             ClassGaussians(dim) for dim in self.w_dims
         )
@@ -115,6 +119,8 @@ class FlowCSVAE(Kind):
         groups = {
             name: [p for module in modules for p in module.parameters()] for name, modules in parts.items()
         }
+        if self.critic is not None:
+            groups[CRITIC] = list(self.critic.parameters())
         return groups if self.reader is None else {READER: list(self.reader.parameters()), **groups}
 
     def take_finished(self, weights: Mapping[str, Tensor]) -> None:
@@ -203,9 +209,7 @@ class FlowCSVAE(Kind):
         nll: −log p(s|y), an unknown label marginalised; label: −Σ log p(y_i|w_i), rare labels weighing as
         much as common ones; style: −log N(t_i; h_i(w_i), I) up to its constant, of those who have label i
         and summed over the styled labels: without it the likelihood may as well leave a style t_i in z.
-        outside: what changes outside the region of label i as a person takes the w_i of another who is alike
-        in the kept labels, as a share q of what two people differ by there, log(1 + q); of one styled label
-        drawn anew for every batch. Without it W_i takes whatever varies most, as the light of the picture.
+        outside, natural, critic: see `_exchange_terms`.
         """
         s, styles = codes[:, : self.code_dim], codes[:, self.code_dim :]
         if self.code_noise:
@@ -223,10 +227,8 @@ class FlowCSVAE(Kind):
         }
         if self.styled:
             with torch.autocast(s.device.type, enabled=False):
-                terms |= {
-                    "style": self._style(w, styles, y),
-                    "outside": self._moved_outside(s, z, w, y, noise),
-                }
+                terms["style"] = self._style(w, styles, y)
+                terms |= self._exchange_terms(s, z, w, y, noise)
         return terms
 
     def _style(self, w: Sequence[Tensor], styles: Tensor, y: Tensor) -> Tensor:
@@ -237,15 +239,34 @@ class FlowCSVAE(Kind):
         ]
         return torch.stack(each).sum()
 
-    def _moved_outside(
+    def _exchange_terms(
         self, s: Tensor, z: Tensor, w: Sequence[Tensor], y: Tensor, noise: torch.Generator | None
-    ) -> Tensor:
+    ) -> dict[str, Tensor]:
+        """Of people who take the w_i of others alike in the kept labels; i is drawn anew for every batch.
+
+        outside: what changes outside the region of label i, as a share q of what two people differ by there,
+        log(1 + q). Without it W_i takes whatever varies most, as the light of the picture. critic: how well
+        it tells these codes (with the giver's label i) from the pictures' own, its cross-entropy. natural:
+        −log p of the critic's taking them for the pictures' own.
+        """
+        assert self.critic is not None
         i = int(torch.randint(len(self.styled), (1,), generator=noise, device=s.device))
         giver = partners(self._alike(y).fill_diagonal_(False), noise)
         taken = self.flow.inverse(torch.cat([z, *w[:i], w[i][giver], *w[i + 1 :]], dim=1))
-        moved = (taken - s) @ self.flow.whitening.T
-        # The logarithm, or one pair that is thrown far off decides about the step of all.
-        return ((moved @ self.get_buffer(f"beyond_{i}")) * moved).sum(1).log1p().mean()
+        own, exchanged = (self.flow.whitened(code) for code in (s, taken))
+        moved = exchanged - own
+        of_all = signed(y)
+        labels = torch.where(torch.arange(self.labels, device=y.device) == i, of_all[giver], of_all)
+        with _frozen(self.critic):
+            natural = softplus(-self.critic(exchanged, labels)).mean()
+        of_own = softplus(-self.critic(own.detach(), of_all)).mean()
+        of_exchanged = softplus(self.critic(exchanged.detach(), labels)).mean()
+        return {
+            # The logarithm, or one pair that is thrown far off decides about the step of all.
+            "outside": ((moved @ self.get_buffer(f"beyond_{i}")) * moved).sum(1).log1p().mean(),
+            "natural": natural,
+            "critic": of_own + of_exchanged,
+        }
 
     def edit_terms(self, x: Tensor, y: Tensor, noise: torch.Generator | None) -> dict[str, Tensor]:
         """Of pictures and of an edit of each, of one styled label drawn anew for every batch.

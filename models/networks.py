@@ -95,6 +95,23 @@ class Adversary(nn.Module):
         self.log_odds.copy_(label_log_odds(y))
 
 
+class Critic(nn.Module):
+    """Tells codes of pictures from codes of people who exchanged a style, by the code and the labels.
+
+    forward(s, y): s whitened, N×dim; y `signed`, N×k; gives logits N, above 0 for a picture's.
+    """
+
+    def __init__(self, dim: int, labels: int, hidden: int = 256) -> None:
+        super().__init__()
+        self.linear = nn.Linear(dim + labels, 1)
+        self.layers = nn.Sequential(_mlp(dim + labels, hidden, hidden), nn.Linear(hidden, 1))
+
+    def forward(self, s: Tensor, y: Tensor) -> Tensor:
+        seen = torch.cat([s, y], dim=1)
+        logits: Tensor = (self.linear(seen) + self.layers(seen))[:, 0]
+        return logits
+
+
 class Classifier(nn.Module):
     """Reads labels from x: logits N×k, by the light trunk (or the points' MLP)."""
 

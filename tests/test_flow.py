@@ -186,6 +186,26 @@ def test_an_exchange_costs_what_it_changes_outside():
     assert sum(found) / len(found) == pytest.approx(sum(pairs) / len(pairs), rel=0.05)
 
 
+def test_the_critic_sees_ones_own_z_with_the_givers_style_and_label():
+    options = {"network": "light", "shape": (3, 32, 32), "labels": 1, "latent_dim": 6, "styled": 1}
+    model = build("flow-csvae", **options, code_noise=0)
+    model.flow = Flow(model.code_dim, couplings=0)  # f(s) = s
+    for parameter in model.critic.parameters():
+        torch.nn.init.zeros_(parameter)
+    codes, y = torch.zeros(2, model.code_dim + model.w_dims[0]), torch.tensor([[1], [0]], dtype=torch.int8)
+    one, z, w, label = torch.tensor([1.0, -1.0]), 0, 6, model.code_dim
+    for other in (w, label):
+        codes[:, z], codes[:, w] = one, one
+        with torch.no_grad():
+            model.critic.linear.weight.zero_()
+            model.critic.linear.weight[0, [z, other]] = 3.0
+        found = model.map_terms(codes, y, noise())
+        # Their own codes are at 6 and −6 for it; exchanged, z and the other cancel.
+        own = 0.5 * (math.log1p(math.exp(-6)) + math.log1p(math.exp(6)))
+        assert found["natural"].item() == pytest.approx(math.log(2), rel=1e-5)
+        assert found["critic"].item() == pytest.approx(own + math.log(2), rel=1e-5)
+
+
 def test_a_label_of_which_few_are_known_is_heard_more_by_the_root():
     model = build("flow-csvae", **POINTS, labels=2, latent_dim=3)
     y = torch.full((16, 2), -1)
