@@ -103,7 +103,7 @@ class ModelConfig:
 class TrainingConfig:
     """How a model is trained.
 
-    weights: the factor of every loss term of the kind.
+    weights: the factor of every loss term of the kind; see `weight`.
     learning_rate: Adam's at the start, of every group of parameters; schedule: how it falls. "multistep" is
     the paper's, milestones 3⁰ … 3⁶ epochs, gamma 0.1^(1/7).
     adversary_steps: how many steps the adversary takes to one of the autoencoder; adversary_rate: its own,
@@ -141,6 +141,10 @@ class TrainingConfig:
             raise RequestError("learning_rate and adversary_rate must be above 0.")
         if self.max_norm is not None and not self.max_norm > 0:
             raise RequestError("max_norm must be above 0.")
+
+    def weight(self, term: str) -> float:
+        """What a loss term counts: nothing where the run was begun before csvae had the term."""
+        return self.weights.get(term, 0.0)
 
 
 @dataclass(frozen=True)

@@ -393,6 +393,10 @@ def test_a_new_attribute_is_learnt_on_a_finished_autoencoder(celeba: Path, face:
             assert torch.equal(weights[0][name], weights[1][name]), name
     for name in ("flow.linear", "reader.head.weight"):  # the map, and the reader of the new label
         assert not torch.equal(weights[0][name], weights[1][name]), name
+    # As if it had been begun before csvae had these terms.
+    config = json.loads(Path("second/config.json").read_text())
+    del config["training"]["weights"]["natural"], config["training"]["weights"]["critic"]
+    Path("second/config.json").write_text(json.dumps(config))
     assert main(["train", "--resume", "second", "--epochs", "3"]) == 0
     log = [json.loads(line) for line in Path("second/log.jsonl").read_text().splitlines()]
     assert [line["stage"] for line in log] == ["reader", "map", "map"]

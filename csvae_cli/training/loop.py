@@ -144,7 +144,7 @@ def train(
             with compute.autocast():
                 step_terms = model.map_terms if on_codes else model.terms
                 terms = step_terms(x, y, state.noise)
-            loss = torch.stack([config.weights[name] * term for name, term in terms.items()]).sum()
+            loss = torch.stack([config.weight(name) * term for name, term in terms.items()]).sum()
             for name, term in terms.items():
                 sums[name] = sums.get(name, 0) + term.detach()
             if state.step % check_every == 0:
@@ -224,7 +224,7 @@ def _train_adversary(state: State, config: TrainingConfig, compute: Compute, pro
         optimiser.zero_grad()
         with compute.autocast():
             terms = state.model.adversary_terms(state.memory.draw(drawn, state.noise))
-        (config.weights[ADVERSARY] * terms[ADVERSARY]).backward()
+        (config.weight(ADVERSARY) * terms[ADVERSARY]).backward()
         processes.average(optimiser.param_groups[0]["params"])
         optimiser.step()
 

@@ -170,7 +170,7 @@ class _Saver:
 
     def weights(self, model: Kind, report: Report) -> None:
         loss = sum(
-            self.config.training.weights[name] * report.terms[name]
+            self.config.training.weight(name) * report.terms[name]
             for name, owner in model.owners.items()
             if owner != ADVERSARY
         )
