@@ -1,8 +1,9 @@
 """A finished run as the model that comes with csvae: float16, without what only training needs, and its card.
 
-    python benchmarks/ship.py RUN --faces PICTURE… --made-by COMMANDS --evaluation FILE… [--out DIR]
+    python benchmarks/ship.py RUN --made-by COMMANDS --evaluation FILE… [--faces PICTURE…] [--out DIR]
 
-faces: pictures of a face each that sheets show where no input is named; only free ones may ship.
+faces: pictures of a face each that sheets show where no input is named; only free ones may ship. Default:
+those of the model that ships now.
 evaluation: answers of `csvae evaluate --json` on the run, for the card.
 """
 
@@ -13,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from csvae_cli import runs
 from csvae_cli.config import to_json
@@ -28,7 +30,7 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path)
-    parser.add_argument("--faces", type=Path, nargs="+", required=True)
+    parser.add_argument("--faces", type=Path, nargs="*", default=[])
     parser.add_argument("--made-by", required=True, help="the commands, as a reader would type them")
     parser.add_argument("--evaluation", type=Path, nargs="*", default=[])
     parser.add_argument("--out", type=Path, default=runs.PACKAGED)
@@ -41,10 +43,9 @@ def main() -> None:
         if not name.startswith(model.kind.for_training)
     }
     runs.write_tensors(target.model, kept)
-    framing = Framing(searched=True)
-    faces = torch.cat([crops(open_photo(path, framing), model.config.model.shape) for path in options.faces])
+    faces = _faces(options.faces, model.config.model.shape)
     labels = torch.zeros(len(faces), len(model.config.model.attributes), dtype=torch.int8)
-    statistics = replace(model.statistics, faces=to_pictures(faces), labels=labels)
+    statistics = replace(model.statistics, faces=faces, labels=labels)
     runs.write_statistics(target.statistics, statistics, model.config.model.attributes)
     data = replace(model.config.data, data_dir=None)
     config = replace(model.config, data=data, init_from=None, command=options.made_by)
@@ -54,6 +55,14 @@ def main() -> None:
     print(f"{target.path}: {size:,} bytes")
     if size > LARGEST:
         raise SystemExit(f"That is more than {LARGEST:,}.")
+
+
+def _faces(paths: list[Path], shape: tuple[int, ...]) -> Tensor:
+    """uint8 N×H×W×C."""
+    if not paths:
+        return runs.load(str(runs.PACKAGED), runs.PACKAGED.parent).statistics.faces
+    framing = Framing(searched=True)
+    return to_pictures(torch.cat([crops(open_photo(path, framing), shape) for path in paths]))
 
 
 def card(evaluations: list[Path], command: str) -> str:
