@@ -176,19 +176,19 @@ class FlowCSVAE(Kind):
         terms["kl_s"] = self.reduce(kl_standard(mu, log_var))
         if self.stage is None:
             with torch.no_grad():
-                codes = self.map_input(x)
+                codes = self.map_input(x, self.mu(x))
             terms |= self.map_terms(codes, y, noise)
             if self.styled:
                 edits = self.edit_terms(x, y, noise)
                 terms |= {name: edits[name] for name in ("hold", "shown")}
         return terms
 
-    def map_input(self, x: Tensor) -> Tensor:
+    def map_input(self, x: Tensor, codes: Tensor) -> Tensor:
         """What the map learns from: mu of q(s|x), and the styles that the reader's features tell.
 
         N×(code_dim + Σ d_i of the styled labels), float32.
         """
-        parts = [self.mu(x)]
+        parts = [codes]
         if self.styled:
             features = self.style_features(x)
             with torch.autocast(x.device.type, enabled=False):
@@ -314,18 +314,17 @@ class FlowCSVAE(Kind):
         self.weight.copy_(class_weights(y).clamp(max=4))
         self.weight_known.copy_((len(y) / (y >= 0).sum(0).clamp(min=1)).sqrt())
 
-    def map_labels(self, rows: Rows, y: Tensor) -> Tensor:
+    def map_labels(self, codes: Tensor, y: Tensor) -> Tensor:
         """y with the unknown labels that are edited guessed where that is sure (`guessed`), N×k."""
         if not bool((y[:, : len(self.styled)] < 0).any()):
             return y
-        codes, filled = self._mu_of_all(rows, len(y)).cpu(), y.cpu().clone()
+        codes, filled = codes.cpu(), y.cpu().clone()
         for i in self.styled:
             filled[:, i] = guessed(codes, filled[:, i])
         return filled.to(y.device)
 
-    def begin_map(self, rows: Rows, y: Tensor) -> None:
+    def begin_map(self, rows: Rows, codes: Tensor, y: Tensor) -> None:
         """Whiten by the codes of all rows; find what the styles of each styled label are, and where it is."""
-        codes = self._mu_of_all(rows, len(y))
         self.flow.whiten_by(codes)
         kept = torch.arange(len(self.styled), self.labels)
         for i in self.styled:
@@ -343,9 +342,6 @@ class FlowCSVAE(Kind):
             for i, metric in zip(self.styled, reach(self.decoder, some, steps, weights), strict=True):
                 # Whitened, two people differ by 2 in every direction, so that they are 1 apart in the mean.
                 self.get_buffer(f"beyond_{i}").copy_(metric / (2 * metric.trace()).clamp(min=1e-12))
-
-    def _mu_of_all(self, rows: Rows, count: int) -> Tensor:
-        return torch.cat([self.mu(rows(part)) for part in torch.arange(count).split(_CHUNK)])
 
     def _outside(self, i: int, rows: Rows, y: Tensor) -> Tensor:
         """`regions.outside` of label i, by the pictures in which the reader sees it, H×W."""

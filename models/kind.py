@@ -109,15 +109,19 @@ class Kind(nn.Module, ABC):
     def expect(self, y: Tensor) -> None:
         """Called with all labels (M×k) of what an epoch learns from, before it, for kinds that count them."""
 
-    def map_labels(self, rows: Rows, y: Tensor) -> Tensor:  # noqa: ARG002
-        """The labels that the stage `map` learns from, of all training pictures and their labels M×k."""
+    def mu(self, x: Tensor) -> Tensor:
+        """What the stage `map` maps, of x, N×D, for kinds that have it."""
+        raise NotImplementedError(type(self).__name__)
+
+    def map_labels(self, codes: Tensor, y: Tensor) -> Tensor:  # noqa: ARG002
+        """The labels that the stage `map` learns from, by `mu` of all training pictures and their labels."""
         return y
 
-    def begin_map(self, rows: Rows, y: Tensor) -> None:
-        """Called with all training pictures, and their `map_labels`, before the stage `map`."""
+    def begin_map(self, rows: Rows, codes: Tensor, y: Tensor) -> None:
+        """Called with all training pictures, `mu` of them and their `map_labels`, before the stage `map`."""
 
-    def map_input(self, x: Tensor) -> Tensor:
-        """What the stage `map` learns from instead of pictures, N×…, for kinds that have it."""
+    def map_input(self, x: Tensor, codes: Tensor) -> Tensor:
+        """What the stage `map` learns from instead of pictures x whose `mu` is `codes`, N×…."""
         raise NotImplementedError(type(self).__name__)
 
     def map_terms(self, codes: Tensor, y: Tensor, noise: torch.Generator | None) -> dict[str, Tensor]:
