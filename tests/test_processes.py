@@ -112,7 +112,11 @@ def test_a_folder_is_shared_and_its_tables_follow_one_another(celeba: Path) -> N
     whole = np.load("codes.npz")
     assert [len(part["files"]) for part in parts] == [2, 3]
     for name in set(whole.files) - {"attributes"}:
-        assert np.array_equal(np.concatenate([part[name] for part in parts]), whole[name]), name
+        together = np.concatenate([part[name] for part in parts])
+        if name == "files":
+            assert np.array_equal(together, whole[name])
+        else:  # batches of other sizes may be summed in another order
+            assert np.allclose(together, whole[name], rtol=1e-4, atol=1e-5), name
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(
