@@ -193,9 +193,9 @@ def test_the_critic_sees_ones_own_z_with_the_givers_style_and_label():
     for parameter in model.critic.parameters():
         torch.nn.init.zeros_(parameter)
     codes, y = torch.zeros(2, model.code_dim + model.w_dims[0]), torch.tensor([[1], [0]], dtype=torch.int8)
-    one, z, w, label = torch.tensor([1.0, -1.0]), 0, 6, model.code_dim
+    z, w, label = 0, 6, model.code_dim
+    codes[:, [z, w]] = torch.tensor([[1.0], [-1.0]])
     for other in (w, label):
-        codes[:, z], codes[:, w] = one, one
         with torch.no_grad():
             model.critic.linear.weight.zero_()
             model.critic.linear.weight[0, [z, other]] = 3.0

@@ -25,9 +25,6 @@ _CHECK_EVERY = 50
 _AGREE_EVERY = 10
 """Steps after which several processes ask each other whether to stop."""
 
-_CHUNK = 256
-"""Pictures encoded at a time."""
-
 _MEMORY, _DRAW = 32, 4
 """Batches of codes that the adversary's further steps draw from, and how many batches' worth each draws."""
 
@@ -203,17 +200,20 @@ def _codes(
     def rows(index: Tensor) -> Tensor:
         return batches.rows(index.to(batches.x.device))[0]
 
-    parts = torch.arange(len(batches)).split(_CHUNK)
+    def pictures() -> Iterator[Tensor]:
+        return (x for x, _ in batches.chunks(len(batches)))
+
     with compute.autocast():
-        mu = torch.cat([model.mu(rows(part)) for part in parts])
+        parts = [model.mu(x) for x in pictures()]
+        mu = torch.cat(parts)
         y = model.map_labels(mu, batches.y)
         if state.epoch == stage.first and state.step == 0:
             model.begin_map(rows, mu, y)
             processes.like_the_first(model.buffers())
-        codes = [model.map_input(rows(part), mu[part]) for part in parts]
-        for part in parts if config.flip else ():
-            x = rows(part).flip(3)
-            codes.append(model.map_input(x, model.mu(x)))
+        codes = [model.map_input(x, part) for x, part in zip(pictures(), parts, strict=True)]
+        if config.flip:
+            mirrored = (x.flip(3) for x in pictures())
+            codes += [model.map_input(x, model.mu(x)) for x in mirrored]
     s = torch.cat(codes)
     labels = y.cpu().repeat(len(s) // len(batches), 1)
     return Batches(Split(s.cpu().numpy(), labels.numpy(), ()), compute)
