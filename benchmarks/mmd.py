@@ -24,8 +24,9 @@ from csvae_cli.device import resolve
 from csvae_cli.evaluation import fidelity, judging, leak, switching
 from csvae_cli.evaluation.subject import Subject, make
 from csvae_cli.presets import Facts, default
-from csvae_cli.training.loop import start, train
+from csvae_cli.training.loop import train
 from csvae_cli.training.report import look
+from csvae_cli.training.state import start
 from models.csvae import CSVAE
 
 _WIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)

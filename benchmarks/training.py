@@ -100,7 +100,8 @@ def csvae(network: str, work: Path, batch: int) -> float:
     from csvae_cli.data.batches import Batches
     from csvae_cli.data.dataset import Split
     from csvae_cli.device import resolve
-    from csvae_cli.training.loop import Tick, start, train
+    from csvae_cli.training.loop import Tick, train
+    from csvae_cli.training.state import start
 
     compute = resolve()
     pictures = torch.load(work / "pictures.pt").numpy()

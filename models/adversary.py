@@ -24,7 +24,8 @@ class Memory:
     """The last `size` codes that were shown, and their labels: what an adversary's further steps learn from.
 
     Steps that repeat a single batch would learn it by heart and then read nothing from the next. The order
-    is oldest first; `codes` is empty before the first batch.
+    is oldest first; `codes` is empty before the first batch. Once it is full its tensors stay the same ones,
+    for steps that are recorded (`training.step`) know where they are, not what they are called.
     """
 
     size: int
@@ -34,7 +35,17 @@ class Memory:
         old = self.codes
         z = shown.z if old is None else torch.cat([old.z, shown.z])
         y = shown.y if old is None else torch.cat([old.y, shown.y])
-        self.codes = Shown(z[-self.size :], y[-self.size :])
+        newest = Shown(z[-self.size :], y[-self.size :])
+        if old is not None and len(old.z) == self.size:
+            old.z.copy_(newest.z)
+            old.y.copy_(newest.y)
+        else:
+            self.codes = newest
+
+    @property
+    def full(self) -> bool:
+        """Whether it holds `size` codes."""
+        return self.codes is not None and len(self.codes.z) == self.size
 
     def draw(self, count: int, noise: torch.Generator) -> Shown:
         """`count` of them, with replacement. Something must have been kept before."""

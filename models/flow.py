@@ -34,13 +34,15 @@ class Flow(nn.Module):
             _Coupling(dim, hidden) for _ in range(couplings)
         )
         self.linear = nn.Parameter(torch.eye(dim))
-        self._solve_linear, self._solve_whitening = _Solver(), _Solver()
+        self._of_linear, self._of_whitening = _Square(), _Square()
 
     def forward(self, s: Tensor) -> tuple[Tensor, Tensor]:
         """(u, log|det ∂u/∂s|), N×dim and N."""
         with torch.autocast(s.device.type, enabled=False):
             u, scales = self._through(s)
-            return u, scales + _log_det(self.whitening) + _log_det(self.linear)
+            return u, scales + self._of_whitening.log_det(self.whitening) + self._of_linear.log_det(
+                self.linear
+            )
 
     def map(self, s: Tensor) -> Tensor:
         """u alone, N×dim, without the determinants, which take longer than a few rows do."""
@@ -50,14 +52,18 @@ class Flow(nn.Module):
     def inverse(self, u: Tensor) -> Tensor:
         """s with f(s) = u, N×dim."""
         with torch.autocast(u.device.type, enabled=False):
-            s = self._solve_linear(self.linear, u.float())
+            s = self._of_linear.solve(self.linear, u.float())
             for rotation, coupling in zip(self.rotations.flip(0), reversed(self.couplings), strict=True):
                 s = coupling.inverse(s) @ rotation
-            return self._solve_whitening(self.whitening, s) + self.mean
+            return self.coloured(s)
 
     def whitened(self, s: Tensor) -> Tensor:
         """s before the couplings: mean 0 and the identity as covariance over the codes of `whiten_by`."""
         return (s - self.mean) @ self.whitening.T
+
+    def coloured(self, s: Tensor) -> Tensor:
+        """The inverse of `whitened`, N×dim."""
+        return self._of_whitening.solve(self.whitening, s) + self.mean
 
     def _through(self, s: Tensor) -> tuple[Tensor, Tensor]:
         """(u, the log-scales of all couplings together), N×dim and N."""
@@ -131,28 +137,47 @@ def _rotations(dim: int, count: int) -> Tensor:
     return rotations
 
 
-def _log_det(matrix: Tensor) -> Tensor:
-    log_det: Tensor = torch.linalg.slogdet(matrix).logabsdet
-    return log_det
+class _Square:
+    """Solves with a square matrix, in double precision, and its log|det|; both are kept while it is at rest.
 
-
-class _Solver:
-    """Solves with a matrix, in double precision; one that has not changed is not inverted again."""
+    Nothing here waits for a GPU while the matrix is learnt: singular ones give numbers that are not finite.
+    """
 
     def __init__(self) -> None:
         self._of: tuple[int, int] | None = None
-        self._inverse = torch.empty(0)
+        self._inverse = self._log_det = torch.empty(0)
 
-    def __call__(self, matrix: Tensor, u: Tensor) -> Tensor:
+    def solve(self, matrix: Tensor, u: Tensor) -> Tensor:
         """s with matrix · s = u for each row of u."""
-        if torch.is_grad_enabled():
-            solved: Tensor = torch.linalg.solve(exact(matrix), exact(u).T).T
+        if _is_learnt(matrix):
+            solved: Tensor = torch.linalg.solve_ex(exact(matrix), exact(u).T).result.T
         else:
-            state = (matrix.data_ptr(), matrix._version)
-            if self._of != state:
-                self._inverse, self._of = torch.linalg.inv(exact(matrix)), state
+            self._look_at(matrix)
             solved = exact(u) @ self._inverse.T
         return solved.float().to(u.device)
+
+    def log_det(self, matrix: Tensor) -> Tensor:
+        """log|det matrix|, a number."""
+        if _is_learnt(matrix):
+            return _log_det(matrix)
+        self._look_at(matrix)
+        return self._log_det
+
+    @torch.no_grad()
+    def _look_at(self, matrix: Tensor) -> None:
+        state = (matrix.data_ptr(), matrix._version)
+        if self._of != state:
+            self._inverse, self._log_det = torch.linalg.inv(exact(matrix)), _log_det(matrix)
+            self._of = state
+
+
+def _is_learnt(matrix: Tensor) -> bool:
+    return matrix.requires_grad and torch.is_grad_enabled()
+
+
+def _log_det(matrix: Tensor) -> Tensor:
+    log_det: Tensor = torch.linalg.slogdet(matrix).logabsdet
+    return log_det
 
 
 def split(u: Tensor, sizes: Sequence[int]) -> tuple[Tensor, tuple[Tensor, ...]]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
+from torch.nn.functional import pad, softplus
 
 from models import networks
 from models.flow import Flow, split
@@ -54,6 +54,9 @@ class FlowCSVAE(Kind):
     """
 
     for_training = ("reader.", "critic.", "log_var_head.", "style_heads.", "contrast_", "beyond_", "weight")
+    columns: Tensor
+    """Which numbers of (z, w) are w_i, bool labels×code_dim."""
+
     log_odds: Tensor
     weight: Tensor
     weight_known: Tensor
@@ -102,6 +105,10 @@ class FlowCSVAE(Kind):
         self.style_heads: Sequence[nn.Linear] = nn.ModuleList(  # type: ignore[assignment]
             nn.Linear(self.w_dims[i], self.w_dims[i]) for i in self.styled
         )
+        ends = self.latent_dim + torch.tensor([0, *self.w_dims]).cumsum(0)
+        place = torch.arange(self.code_dim)
+        columns = [(place >= ends[i]) & (place < ends[i + 1]) for i in range(labels)]
+        self.register_buffer("columns", torch.stack(columns), persistent=False)
         self.flow = Flow(self.code_dim)
         self.critic = networks.Critic(self.code_dim, labels) if self.styled else None
         self.priors: Sequence[ClassGaussians] = nn.ModuleList(  # type: ignore[assignment]
@@ -214,7 +221,7 @@ class FlowCSVAE(Kind):
         s, styles = codes[:, : self.code_dim], codes[:, self.code_dim :]
         if self.code_noise:
             epsilon = torch.randn(s.shape, generator=noise, device=s.device)
-            s = s + self.code_noise * _solve_rows(self.flow.whitening, epsilon)
+            s = s + self.code_noise * (self.flow.coloured(epsilon) - self.flow.mean)
         u, log_det = self.flow(s)
         z, w = split(u, self.w_dims)
         log_p = log_normal(z, 0.0, 1.0).sum(1) + log_det
@@ -228,7 +235,7 @@ class FlowCSVAE(Kind):
         if self.styled:
             with torch.autocast(s.device.type, enabled=False):
                 terms["style"] = self._style(w, styles, y)
-                terms |= self._exchange_terms(s, z, w, y, noise)
+                terms |= self._exchange_terms(s, u, y, noise)
         return terms
 
     def _style(self, w: Sequence[Tensor], styles: Tensor, y: Tensor) -> Tensor:
@@ -240,7 +247,7 @@ class FlowCSVAE(Kind):
         return torch.stack(each).sum()
 
     def _exchange_terms(
-        self, s: Tensor, z: Tensor, w: Sequence[Tensor], y: Tensor, noise: torch.Generator | None
+        self, s: Tensor, u: Tensor, y: Tensor, noise: torch.Generator | None
     ) -> dict[str, Tensor]:
         """Of people who take the w_i of others alike in the kept labels; i is drawn anew for every batch.
 
@@ -250,11 +257,12 @@ class FlowCSVAE(Kind):
         −log p of the critic's taking them for the pictures' own.
         """
         assert self.critic is not None
-        i = int(torch.randint(len(self.styled), (1,), generator=noise, device=s.device))
+        i = self._one_styled(noise, s.device)
         giver = partners(self._alike(y).fill_diagonal_(False), noise)
-        taken = self.flow.inverse(torch.cat([z, *w[:i], w[i][giver], *w[i + 1 :]], dim=1))
+        taken = self.flow.inverse(torch.where(self.columns[i], u[giver], u))
         own, exchanged = (self.flow.whitened(code) for code in (s, taken))
         moved = exchanged - own
+        metric = torch.stack([self.get_buffer(f"beyond_{j}") for j in self.styled])[i][0]
         of_all = signed(y)
         labels = torch.where(torch.arange(self.labels, device=y.device) == i, of_all[giver], of_all)
         with _frozen(self.critic):
@@ -263,7 +271,7 @@ class FlowCSVAE(Kind):
         of_exchanged = softplus(self.critic(exchanged.detach(), labels)).mean()
         return {
             # The logarithm, or one pair that is thrown far off decides about the step of all.
-            "outside": ((moved @ self.get_buffer(f"beyond_{i}")) * moved).sum(1).log1p().mean(),
+            "outside": ((moved @ metric) * moved).sum(1).log1p().mean(),
             "natural": natural,
             "critic": of_own + of_exchanged,
         }
@@ -278,32 +286,45 @@ class FlowCSVAE(Kind):
         sees in the giver, or from 0.95 and 0.05.
         """
         assert self.reader is not None
-        i = int(torch.randint(len(self.styled), (1,), generator=noise, device=x.device))
+        i = self._one_styled(noise, x.device)
         with torch.no_grad():
             s = self.mu(x)
-            z, w = split(self.flow.map(s), self.w_dims)
-            has = torch.where(y[:, i] < 0, self.priors[i].log_odds(w[i]) > 0, y[:, i] == 1)
-            giver = partners(self._alike(y) & (has[:, None] != has), noise)
-            free = torch.rand(len(x), generator=noise, device=x.device) < _FREE
-            free &= giver != torch.arange(len(x), device=x.device)
-            absent, present = self.anchors(i)
-            spread = self.priors[i].log_std[1].exp() * torch.randn(
-                w[i].shape, generator=noise, device=x.device
-            )
-            style = torch.where(has[:, None], absent, present + spread)
-            taken = torch.where(free[:, None], style, w[i][giver])
-            edited = self.flow.inverse(torch.cat([z, *w[:i], taken, *w[i + 1 :]], dim=1))
+            u = self.flow.map(s)
+            seen = self.label_logits(split(u, self.w_dims)[1]) > 0
+            has = torch.where(y < 0, seen, y == 1).index_select(1, i)
+            giver = partners(self._alike(y) & (has != has.T), noise)
+            free = torch.rand(len(x), 1, generator=noise, device=x.device) < _FREE
+            free &= (giver != torch.arange(len(x), device=x.device))[:, None]
+            style = torch.where(has, *self._prior_styles(len(x), noise))
+            taken = torch.where(free, style, u[giver])
+            edited = self.flow.inverse(torch.where(self.columns[i], taken, u))
         drawn = self.decoder(torch.cat([s, edited]))
         with _frozen(self.reader):
             read, changed = self.reader.logits(drawn).float().chunk(2)
         before = read.detach().sigmoid()
-        others = [j for j in range(self.labels) if j != i]
-        wanted = torch.where(free, torch.where(has, 1 - _CLEAR, _CLEAR), before[giver, i])
+        this = torch.arange(self.labels, device=x.device) == i
+        wanted = torch.where(free, torch.where(has, 1 - _CLEAR, _CLEAR), before[giver])
         return {
             **self._pictured(drawn[: len(x)], x, y),
-            "hold": kl_bernoulli(before[:, others], changed[:, others]).sum(1).mean(),
-            "shown": kl_bernoulli(wanted, changed[:, i]).mean(),
+            "hold": (kl_bernoulli(before, changed) * ~this).sum(1).mean(),
+            "shown": (kl_bernoulli(wanted, changed) * this).sum(1).mean(),
         }
+
+    def _one_styled(self, noise: torch.Generator | None, device: torch.device) -> Tensor:
+        """The number of a label that is edited, at random, 1; on the device, so that nobody waits for it."""
+        return torch.randint(len(self.styled), (1,), generator=noise, device=device)
+
+    def _prior_styles(self, count: int, noise: torch.Generator | None) -> tuple[Tensor, Tensor]:
+        """ "Absent", and as many styles of the prior's "present", of all labels that are edited at once.
+
+        code_dim and count×code_dim, in the places that w has in (z, w), 0 elsewhere.
+        """
+        ends = [torch.stack(self.anchors(j)) for j in self.styled]
+        spread = torch.cat([self.priors[j].log_std[1].exp() for j in self.styled])
+        absent, present = torch.cat(ends, dim=1)
+        styles = present + spread * torch.randn(count, len(spread), generator=noise, device=spread.device)
+        room = (self.latent_dim, self.code_dim - self.latent_dim - len(spread))
+        return pad(absent, room), pad(styles, room)
 
     def label_logits(self, w: Sequence[Tensor]) -> Tensor:
         """log p(y_i = 1|w_i) / p(y_i = 0|w_i), both labels being equally likely beforehand, N×k."""
@@ -435,8 +456,3 @@ def _weighted(x_hat: Tensor, x: Tensor, rows: Tensor) -> Tensor:
 def _over(rows: Tensor, values: Tensor) -> Tensor:
     """The mean of values (N) over the rows (bool N); 0 where there are none."""
     return (values * rows).sum() / rows.sum().clamp(min=1)
-
-
-def _solve_rows(matrix: Tensor, rows: Tensor) -> Tensor:
-    solved: Tensor = torch.linalg.solve(matrix, rows.T).T
-    return solved

@@ -14,8 +14,9 @@ from csvae_cli.device import Compute
 from csvae_cli.errors import WorkError
 from csvae_cli.runs import Run
 from csvae_cli.training import checkpoint
-from csvae_cli.training.loop import Epoch, Tick, learning_rate, start, train
+from csvae_cli.training.loop import Epoch, Tick, learning_rate, train
 from csvae_cli.training.session import _Clock
+from csvae_cli.training.state import start
 from models.adversary import Shown
 from models.kind import Codes, Kind, build
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from csvae_cli import runs
 from csvae_cli.errors import WorkError
-from csvae_cli.training.loop import State
+from csvae_cli.training.state import State
 from models.adversary import Shown
 
 _KEPT = 2

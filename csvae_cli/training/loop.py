@@ -1,14 +1,12 @@
-"""The training loop: batch, terms, one weighted sum, optimisers, record."""
+"""The training loop: stages, epochs, the order of the data, when to stop, and what is told of it."""
 
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
-from torch.optim import Adam
 
 from csvae_cli.config import TrainingConfig
 from csvae_cli.data.batches import Batches
@@ -16,35 +14,15 @@ from csvae_cli.data.dataset import Split
 from csvae_cli.device import Compute
 from csvae_cli.errors import WorkError
 from csvae_cli.processes import ALONE, Processes
-from models.adversary import Memory
-from models.kind import ADVERSARY, MAP, Kind
+from csvae_cli.training.state import State
+from csvae_cli.training.step import refuse_broken, step_of
+from models.kind import MAP
 
 _CHECK_EVERY = 50
 """Steps between looks at the terms on an accelerator, where each look makes the host wait."""
 
 _AGREE_EVERY = 10
 """Steps after which several processes ask each other whether to stop."""
-
-_MEMORY, _DRAW = 32, 4
-"""Batches of codes that the adversary's further steps draw from, and how many batches' worth each draws."""
-
-
-@dataclass
-class State:
-    """All that changes in a training; a checkpoint is this, and nothing else.
-
-    epoch, step: what is done: whole epochs, and steps of the next one. sums: of every term over those steps.
-    noise: the generator of all that is random in a step; the order of the data depends on seed and epoch.
-    memory: what the adversary was shown of late.
-    """
-
-    model: Kind
-    optimisers: dict[str, Adam]
-    noise: torch.Generator
-    memory: Memory
-    epoch: int = 0
-    step: int = 0
-    sums: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -88,17 +66,6 @@ def stage_at(config: TrainingConfig, epoch: int) -> Stage:
     return found
 
 
-def start(model: Kind, config: TrainingConfig, compute: Compute, processes: Processes = ALONE) -> State:
-    """The state before the first step, on the device. Each process draws its own noise."""
-    model.to(compute.device).to(memory_format=torch.channels_last)
-    optimisers = {
-        name: Adam(parameters, lr=config.learning_rate, fused=True)
-        for name, parameters in model.groups().items()
-    }
-    noise = torch.Generator(compute.device).manual_seed(noise_seed(config, processes))
-    return State(model, optimisers, noise, Memory(_MEMORY * config.batch_size))
-
-
 def train(
     state: State,
     batches: Batches,
@@ -114,9 +81,8 @@ def train(
     Raises WorkError, before the step is taken, where a term is no longer finite (on an accelerator: within
     50 steps, and always before the end of the epoch).
     """
-    model, optimisers = state.model, state.optimisers
-    check_every = 1 if compute.device.type == "cpu" else _CHECK_EVERY
-    pictures, codes = batches, None
+    model = state.model
+    pictures, codes, begun = batches, None, None
     while state.epoch < config.epochs:
         stage = stage_at(config, state.epoch)
         if stage.name == MAP and codes is None:
@@ -128,6 +94,8 @@ def train(
         steps = len(batches) // batch
         model.train()
         model.stage = stage.name
+        if stage != begun:
+            begun, step = stage, step_of(state, batches, config, compute, processes)
         order = _order(len(batches), config.seed, state.epoch).to(batches.x.device)
         sums = {name: torch.tensor(value, device=compute.device) for name, value in state.sums.items()}
         began, first = time.perf_counter(), state.step
@@ -137,30 +105,12 @@ def train(
                 _refuse_broken_weights(state)
                 model.stage = None
                 return
-            rate = learning_rate(config, state.epoch + state.step / steps)
-            x, y = batches.rows(processes.part(order[state.step * batch : (state.step + 1) * batch]))
-            if config.flip and not on_codes:
-                x = _flipped(x, state.noise)
-            with compute.autocast():
-                step_terms = model.map_terms if on_codes else model.terms
-                terms = step_terms(x, y, state.noise)
-            loss = torch.stack([config.weight(name) * term for name, term in terms.items()]).sum()
+            state.set_rates(learning_rate(config, state.epoch + state.step / steps), config)
+            terms = step(processes.part(order[state.step * batch : (state.step + 1) * batch]))
             for name, term in terms.items():
-                sums[name] = sums.get(name, 0) + term.detach()
-            if state.step % check_every == 0:
+                sums[name] = sums.get(name, 0) + term
+            if compute.device.type != "cpu" and state.step % _CHECK_EVERY == 0:
                 _to_host(sums, state.epoch)
-            for group, optimiser in optimisers.items():
-                own = config.adversary_rate if group == ADVERSARY else None
-                optimiser.param_groups[0]["lr"] = rate if own is None else own
-                optimiser.zero_grad()
-            loss.backward()
-            processes.average(model.parameters())
-            for group, optimiser in optimisers.items():
-                if config.max_norm is not None and group != ADVERSARY:
-                    clip_grad_norm_(optimiser.param_groups[0]["params"], config.max_norm)
-                optimiser.step()
-            if ADVERSARY in optimisers and config.adversary_steps > 1:
-                _train_adversary(state, config, compute, processes)
             state.step += 1
             if state.step % 10 == 0:
                 done = state.step - first
@@ -219,20 +169,6 @@ def _codes(
     return Batches(Split(s.cpu().numpy(), labels.numpy(), ()), compute)
 
 
-def _train_adversary(state: State, config: TrainingConfig, compute: Compute, processes: Processes) -> None:
-    """The adversary's further steps of its turn."""
-    optimiser = state.optimisers[ADVERSARY]
-    state.memory.keep(state.model.shown)
-    drawn = _DRAW * config.batch_size // processes.count
-    for _ in range(config.adversary_steps - 1):
-        optimiser.zero_grad()
-        with compute.autocast():
-            terms = state.model.adversary_terms(state.memory.draw(drawn, state.noise))
-        (config.weight(ADVERSARY) * terms[ADVERSARY]).backward()
-        processes.average(optimiser.param_groups[0]["params"])
-        optimiser.step()
-
-
 def learning_rate(config: TrainingConfig, epoch: float) -> float:
     """Adam's rate after `epoch` epochs (a fraction is allowed)."""
     stage = stage_at(config, int(epoch))
@@ -245,20 +181,9 @@ def learning_rate(config: TrainingConfig, epoch: float) -> float:
     return config.learning_rate
 
 
-def noise_seed(config: TrainingConfig, processes: Processes, epoch: int = 0, step: int = 0) -> int:
-    """Of what a process draws from this step on: each process its own."""
-    return config.seed + 1_000_003 * processes.rank + 7919 * (10**6 * epoch + step)
-
-
 def _order(count: int, seed: int, epoch: int) -> Tensor:
     """The order of an epoch's data: of seed and epoch alone, so that a resumed training finds it again."""
     return torch.randperm(count, generator=torch.Generator().manual_seed(1_000_003 * seed + epoch))
-
-
-def _flipped(x: Tensor, noise: torch.Generator) -> Tensor:
-    """Each picture mirrored with probability ½."""
-    mirrored = torch.rand(len(x), 1, 1, 1, generator=noise, device=x.device) < 0.5
-    return torch.where(mirrored, x.flip(3), x)
 
 
 def _refuse_broken_weights(state: State) -> None:
@@ -273,10 +198,5 @@ def _refuse_broken_weights(state: State) -> None:
 
 def _to_host(sums: dict[str, Tensor], epoch: int) -> dict[str, float]:
     values = {name: float(value) for name, value in sums.items()}
-    for name, value in values.items():
-        if not math.isfinite(value):
-            raise WorkError(
-                f"Training diverged in epoch {epoch + 1}: the term {name} is {value}; the last good weights "
-                "stay. Lower its weight or the learning rate, or use --precision fp32."
-            )
+    refuse_broken(values, epoch)
     return values

@@ -19,9 +19,10 @@ from csvae_cli.errors import RequestError, StoppedError
 from csvae_cli.processes import Processes
 from csvae_cli.training import checkpoint
 from csvae_cli.training.interrupt import polite_stop
-from csvae_cli.training.loop import Epoch, State, Tick, noise_seed, stage_at, start, train
+from csvae_cli.training.loop import Epoch, Tick, stage_at, train
 from csvae_cli.training.profile import Profile
 from csvae_cli.training.report import Report, look
+from csvae_cli.training.state import State, noise_seed, start
 from models.flow_csvae import FlowCSVAE
 from models.kind import ADVERSARY, Kind, build
 
