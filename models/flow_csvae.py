@@ -353,7 +353,8 @@ class FlowCSVAE(Kind):
                 torch.cat([self.style_features(rows(part)) for part in chosen[:_CONTRASTED].split(_CHUNK)])
                 for chosen in alike(y.cpu(), i, kept)
             )
-            matrix, offset = contrast(present, absent, self.w_dims[i])
+            with torch.autocast(codes.device.type, enabled=False):
+                matrix, offset = contrast(present, absent, self.w_dims[i])
             self.get_buffer(f"contrast_{i}").copy_(matrix)
             self.get_buffer(f"contrast_offset_{i}").copy_(offset)
         if self.styled:

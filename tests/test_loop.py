@@ -319,20 +319,36 @@ def test_nothing_is_done_when_stopped_at_once():
     assert all(torch.equal(before[name], value) for name, value in weights_of(state).items())
 
 
-@pytest.mark.parametrize("steps", [1, 3, 5, 7, 9])
-def test_a_training_that_was_stopped_goes_on_from_its_checkpoint_as_if_it_had_not_been(steps, tmp_path):
-    training = config(schedule="cosine", adversary_steps=2)  # two epochs of five steps
-    whole = small(training)
-    expected = run(whole, points(), training)
+def of_pictures(training, seed=0):
+    torch.manual_seed(seed)
+    model = build("csvae", shape=(3, 16, 16), labels=1, network="light", latent_dim=2)
+    return start(model, training, CPU)
 
-    halves = small(training)
-    records = run(halves, points(), training, after(steps))
+
+def noise_pictures():
+    x = np.random.default_rng(0).integers(0, 256, (22, 16, 16, 3), dtype=np.uint8)
+    return batches_of(x, np.tile(np.int8([[0], [1]]), (11, 1)))
+
+
+@pytest.mark.parametrize("steps", [1, 3, 5, 7, 9])
+@pytest.mark.parametrize(
+    ("fresh", "data"), [(small, points), (of_pictures, noise_pictures)], ids=["points", "pictures"]
+)
+def test_a_training_that_was_stopped_goes_on_from_its_checkpoint_as_if_it_had_not_been(
+    steps, fresh, data, tmp_path
+):
+    training = config(schedule="cosine", adversary_steps=2)  # two epochs of five steps
+    whole = fresh(training)
+    expected = run(whole, data(), training)
+
+    halves = fresh(training)
+    records = run(halves, data(), training, after(steps))
     assert (halves.epoch, halves.step) == divmod(steps, 5)
     stored = Run(tmp_path)
     checkpoint.save(stored, halves, checkpoint.Progress(0, None))
-    halves = small(training, seed=99)
+    halves = fresh(training, seed=99)
     checkpoint.restore(stored, halves)
-    records += run(halves, points(), training)
+    records += run(halves, data(), training)
 
     assert [record.terms for record in records] == [record.terms for record in expected]
     tensors = halves.model.state_dict()

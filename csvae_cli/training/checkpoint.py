@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from csvae_cli import runs
@@ -106,3 +107,7 @@ def _set_moments(state: State, tensors: dict[str, Tensor]) -> None:
             if owner == group:
                 moments.setdefault(int(index), {})[name] = value
         optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
+        for parameter, own in optimiser.state.items():
+            for name in ("exp_avg", "exp_avg_sq"):
+                # Adam, fused, goes through memory in its order: moments must lie there as the weights do.
+                own[name] = torch.empty_like(parameter).copy_(own[name])

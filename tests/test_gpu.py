@@ -1,0 +1,128 @@
+"""Recorded steps on a GPU: the same as plain ones; skipped where there is no GPU."""
+
+import numpy as np
+import pytest
+import torch
+
+from csvae_cli import output
+from csvae_cli.config import TrainingConfig
+from csvae_cli.data.batches import Batches
+from csvae_cli.data.dataset import Split
+from csvae_cli.device import Compute
+from csvae_cli.runs import Run
+from csvae_cli.training import checkpoint, step
+from csvae_cli.training.loop import Epoch, train
+from csvae_cli.training.state import start
+from models.kind import KINDS, build
+
+if not torch.cuda.is_available():
+    pytest.skip("no GPU here", allow_module_level=True)
+
+GPU = Compute(torch.device("cuda"), "fp32", "for tests")
+STAGES = {"flow-csvae": {"reader": 1, "autoencoder": 1, "map": 1, "edits": 1}}
+
+
+@pytest.fixture
+def exact():
+    """cuDNN may choose other ways from one run to the next, and TF32 with them."""
+    kept = torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+    torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic = False, True
+    torch.backends.cudnn.benchmark = False
+    yield
+    torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = kept
+
+
+def pictures(count=640):
+    generator = np.random.default_rng(0)
+    x = generator.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+    y = generator.integers(0, 2, (count, 3)).astype(np.int8)
+    return Batches(Split(x, y, ()), GPU)
+
+
+def training(kind, **changed):
+    stages = STAGES.get(kind, {})
+    names = model(kind).owners
+    options = {"epochs": 4, "weights": dict.fromkeys(names, 1.0), "batch_size": 16, "stages": stages}
+    if kind == "csvae":
+        options["adversary_steps"] = 3
+    return TrainingConfig(**{**options, "max_norm": 100.0, "flip": True, "schedule": "cosine", **changed})
+
+
+def model(kind):
+    torch.manual_seed(0)
+    options = {"styled": 2, "w_dims": (4, 4, 2)} if kind == "flow-csvae" else {}
+    return build(kind, shape=(3, 32, 32), labels=3, network="light", latent_dim=16, **options)
+
+
+def epochs_of(state, config, batches):
+    records = train(state, batches, config, GPU, lambda: False)
+    return [record.terms for record in records if isinstance(record, Epoch)]
+
+
+@pytest.mark.usefixtures("exact")
+@pytest.mark.parametrize("kind", KINDS)
+def test_recorded_steps_are_those_that_are_taken_one_by_one(kind, monkeypatch):
+    config, batches = training(kind), pictures()
+    recorded = start(model(kind), config, GPU)
+    found = epochs_of(recorded, config, batches)
+    monkeypatch.setattr(step.Recorded, "__call__", lambda self, rows: self.plain(rows))
+    plain = start(model(kind), config, GPU)
+    expected = epochs_of(plain, config, batches)
+    for epoch, other in zip(found, expected, strict=True):
+        assert epoch == pytest.approx(other, rel=2e-2, abs=2e-3)
+    assert torch.equal(recorded.noise.get_state(), plain.noise.get_state())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_step_of_every_kind_can_be_recorded(kind, monkeypatch):
+    said = []
+    monkeypatch.setattr(output, "say", said.append)
+    config = training(kind)
+    epochs_of(start(model(kind), config, GPU), config, pictures())
+    assert said == []
+
+
+def test_a_step_that_waits_for_the_host_is_taken_plainly_and_that_is_said(monkeypatch):
+    said = []
+    monkeypatch.setattr(output, "say", said.append)
+    config, batches = training("vae", epochs=2), pictures()
+    waiting = model("vae")
+    terms = waiting.terms
+
+    def with_a_look(x, y, noise):
+        found = terms(x, y, noise)
+        float(found["recon"])
+        return found
+
+    waiting.terms = with_a_look
+    state = start(waiting, config, GPU)
+    found = epochs_of(state, config, batches)
+    assert len(said) == 1
+    assert "cannot be recorded" in said[0]
+    assert found[1]["recon"] < found[0]["recon"]
+
+
+def test_a_training_goes_on_from_a_checkpoint(tmp_path):
+    config, batches = training("csvae"), pictures()
+    asked = iter(range(10**9))
+    state = start(model("csvae"), config, GPU)
+    for _ in train(state, batches, config, GPU, lambda: next(asked) >= 100):
+        pass
+    checkpoint.save(Run(tmp_path), state, checkpoint.Progress(0, None))
+    expected = epochs_of(state, config, batches)
+    resumed = start(model("csvae"), config, GPU)
+    checkpoint.restore(Run(tmp_path), resumed)
+    found = epochs_of(resumed, config, batches)
+    for epoch, other in zip(found, expected, strict=True):
+        assert epoch == pytest.approx(other, rel=5e-2, abs=5e-3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_in_bf16_the_losses_are_those_of_fp32(kind):
+    config, batches = training(kind), pictures()
+    bf16 = Compute(GPU.device, "bf16", "for tests")
+    expected = epochs_of(start(model(kind), config, GPU), config, batches)
+    records = train(start(model(kind), config, bf16), batches, config, bf16, lambda: False)
+    found = [record.terms for record in records if isinstance(record, Epoch)]
+    for epoch, other in zip(found, expected, strict=True):
+        assert epoch == pytest.approx(other, rel=0.1, abs=0.05)
