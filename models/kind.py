@@ -27,6 +27,12 @@ Rows = Callable[[Tensor], Tensor]
 ADVERSARY = "adversary"
 """The name of the adversary's group of parameters, and of its term."""
 
+CRITIC = "critic"
+"""The name of the group of those that tell what a model makes from what is real."""
+
+OPPONENTS = (ADVERSARY, CRITIC)
+"""Groups whose terms say how well they see through the rest: a model is not the better for them."""
+
 MAP = "map"
 """The name of the stage that trains a map of the codes of a finished autoencoder, and of its parameters."""
 

@@ -112,6 +112,28 @@ class Critic(nn.Module):
         return logits
 
 
+class PictureCritic(nn.Module):
+    """Tells decoded pictures from decoded edits, by the picture and the labels.
+
+    forward(x, y): x N×C×H×W; y `signed`, N×k; gives logits N, above 0 for what is no edit.
+    """
+
+    def __init__(self, shape: Sequence[int], labels: int) -> None:
+        super().__init__()
+        channels, *sides = shape
+        height, width = (-(-side // 16) for side in sides)
+        layers: list[nn.Module] = []
+        for inputs, outputs in ((channels, 32), (32, 64), (64, 128), (128, 192)):
+            layers += [nn.Conv2d(inputs, outputs, 3, 2, 1), nn.SiLU()]
+        self.convolutions = nn.Sequential(*layers)
+        self.layers = nn.Sequential(_mlp(192 * height * width + labels, 256), nn.Linear(256, 1))
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        features = self.convolutions(2 * x - 1).flatten(1)
+        logits: Tensor = self.layers(torch.cat([features, y], dim=1))[:, 0]
+        return logits
+
+
 class Classifier(nn.Module):
     """Reads labels from x: logits N×k, by the light trunk (or the points' MLP)."""
 
@@ -200,11 +222,40 @@ class _PaperDecoder(nn.Module):
                 nn.BatchNorm2d(inner),
                 nn.ReLU(),
             ]
-        self.convolutions = nn.Sequential(*layers, nn.Conv2d(32, channels, 5, 1, 2))
+        self.convolutions = nn.Sequential(*layers, _ToPicture(32, channels, 5, 1, 2))
 
     def forward(self, code: Tensor) -> Tensor:
         x: Tensor = self.convolutions(_grid(self.dense(code), self.grid))
         return 0.5 * x + 0.5
+
+
+class _ToPicture(nn.Conv2d):
+    """A 5×5 convolution to the few channels of a picture, on a GPU as one of 2×2 blocks of pixels.
+
+    Matrix units take channels by the dozen: with three, most of their work is for nothing. On a CPU the plain
+    one is faster.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return blocked(x, self.weight, self.bias) if x.is_cuda else super().forward(x)
+
+
+def blocked(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The same as conv2d(x, weight, bias, padding=2), by a 3×3 convolution of half the height and width.
+
+    x: N×C×H×W, H and W even; weight: K×C×5×5. Each of a block's four pixels has a convolution of its own,
+    whose 3×3 blocks hold the 5×5 pixels around it, and a row and a column of zeros.
+    """
+    outputs, inputs = weight.shape[:2]
+    count, _, height, width = x.shape
+    sides = [F.pad(weight, (right, 1 - right, down, 1 - down)) for down in (0, 1) for right in (0, 1)]
+    each = torch.cat(sides).view(4 * outputs, inputs, 3, 2, 3, 2)
+    kernel = each.permute(0, 3, 5, 1, 2, 4).reshape(4 * outputs, 4 * inputs, 3, 3)
+    pixels = x.permute(0, 2, 3, 1).reshape(count, height // 2, 2, width // 2, 2, inputs)
+    blocks = pixels.permute(0, 1, 3, 2, 4, 5).reshape(count, height // 2, width // 2, -1).permute(0, 3, 1, 2)
+    found = F.conv2d(blocks, kernel, None if bias is None else bias.repeat(4), padding=1)
+    pixels = found.permute(0, 2, 3, 1).reshape(count, height // 2, width // 2, 2, 2, outputs)
+    return pixels.permute(0, 1, 3, 2, 4, 5).reshape(count, height, width, outputs).permute(0, 3, 1, 2)
 
 
 class _Doubling(nn.ConvTranspose2d):

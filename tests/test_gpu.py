@@ -91,7 +91,7 @@ def test_a_step_that_waits_for_the_host_is_taken_plainly_and_that_is_said(monkey
 
     def with_a_look(x, y, noise):
         found = terms(x, y, noise)
-        float(found["recon"])
+        float(found["recon"].detach())
         return found
 
     waiting.terms = with_a_look

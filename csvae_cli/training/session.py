@@ -24,7 +24,7 @@ from csvae_cli.training.profile import Profile
 from csvae_cli.training.report import Report, look
 from csvae_cli.training.state import State, noise_seed, start
 from models.flow_csvae import FlowCSVAE
-from models.kind import ADVERSARY, Kind, build
+from models.kind import OPPONENTS, Kind, build
 
 _CHECKPOINT_EVERY = 60.0
 """Seconds after which an epoch that is not reported is kept all the same."""
@@ -173,7 +173,7 @@ class _Saver:
         loss = sum(
             self.config.training.weight(name) * report.terms[name]
             for name, owner in model.owners.items()
-            if owner != ADVERSARY
+            if owner not in OPPONENTS
         )
         tensors = model.state_dict()
         runs.write_statistics(self.run.statistics, report.statistics, self.config.model.attributes)
