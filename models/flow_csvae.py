@@ -3,8 +3,7 @@
 docs/flow-csvae.md derives the objective from the paper's M1.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +13,7 @@ from models import networks
 from models.flow import Flow, split
 from models.guessing import guessed
 from models.kind import CRITIC, MAP, Codes, Kind, Reduction, Rows, gaussian, signed
+from models.likeness import frozen, log_error, log_feature_error
 from models.priors import (
     ClassGaussians,
     class_weights,
@@ -276,7 +276,7 @@ class FlowCSVAE(Kind):
         metric = torch.stack([self.get_buffer(f"beyond_{j}") for j in self.styled])[i][0]
         of_all = signed(y)
         labels = torch.where(torch.arange(self.labels, device=y.device) == i, of_all[giver], of_all)
-        with _frozen(self.critic):
+        with frozen(self.critic):
             natural = softplus(-self.critic(exchanged, labels)).mean()
         of_own = softplus(-self.critic(own.detach(), of_all)).mean()
         of_exchanged = softplus(self.critic(exchanged.detach(), labels)).mean()
@@ -311,7 +311,7 @@ class FlowCSVAE(Kind):
             taken = torch.where(free, style, u[giver])
             edited = self.flow.inverse(torch.where(self.columns[i], taken, u))
         drawn = self.decoder(torch.cat([s, edited]))
-        with _frozen(self.reader):
+        with frozen(self.reader):
             read, changed = self.reader.logits(drawn).float().chunk(2)
         before = read.detach().sigmoid()
         this = torch.arange(self.labels, device=x.device) == i
@@ -341,7 +341,7 @@ class FlowCSVAE(Kind):
             label = (labels * this).sum(1)
             return 0.5 * (_over((label == 1) & rows, values) + _over((label == -1) & rows, values))
 
-        with _frozen(self.picture_critic):
+        with frozen(self.picture_critic):
             taken = softplus(-self.picture_critic(edits, after).float())
         of_own = softplus(-self.picture_critic(own.detach(), before).float())
         of_edits = softplus(self.picture_critic(edits.detach(), after).float())
@@ -459,40 +459,10 @@ class FlowCSVAE(Kind):
         """`recon`, and `features` where there is a reader."""
         rows = self._per_row(y)
         numbers = x[0].numel() if self.reduction == "sum" else 1
-        terms = {"recon": 0.5 * numbers * _weighted(x_hat, x, rows).log()}
+        terms = {"recon": 0.5 * numbers * log_error(x_hat, x, rows)}
         if self.reader is not None:
-            terms["features"] = 0.5 * numbers * self._feature_error(self.reader, x_hat, x, rows)
+            terms["features"] = 0.5 * numbers * log_feature_error(self.reader, x_hat, x, rows)
         return terms
-
-    def _feature_error(self, reader: networks.Reader, x_hat: Tensor, x: Tensor, rows: Tensor) -> Tensor:
-        """The mean over levels of the log of the squared error, each channel over its variance."""
-        with torch.no_grad():
-            true = reader(x)
-        with _frozen(reader):
-            seen = reader(x_hat)
-        errors = []
-        for level, target in zip(seen, true, strict=True):
-            deviation = target.float().std((0, 2, 3), keepdim=True) + 1e-3
-            errors.append(_weighted(level / deviation, target / deviation, rows).log())
-        return torch.stack(errors).mean()
-
-
-@contextmanager
-def _frozen(module: nn.Module) -> Iterator[None]:
-    """What is computed within sends gradients through the module, and none to it."""
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    for parameter in parameters:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in parameters:
-            parameter.requires_grad_(True)
-
-
-def _weighted(x_hat: Tensor, x: Tensor, rows: Tensor) -> Tensor:
-    """Mean squared error, rows weighed (N)."""
-    return ((x_hat.float() - x.float()).square().flatten(1).mean(1) * rows).mean() + 1e-8
 
 
 def _over(rows: Tensor, values: Tensor) -> Tensor:
