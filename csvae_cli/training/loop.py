@@ -95,7 +95,7 @@ def train(
         model.train()
         model.stage = stage.name
         if stage != begun:
-            begun, step = stage, step_of(state, batches, config, compute, processes)
+            begun, step = stage, step_of(state, batches, stage.epochs, config, compute, processes)
         order = _order(len(batches), config.seed, state.epoch).to(batches.x.device)
         sums = {name: torch.tensor(value, device=compute.device) for name, value in state.sums.items()}
         began, first = time.perf_counter(), state.step

@@ -15,11 +15,9 @@ from csvae_cli.data.batches import Batches
 from csvae_cli.device import Compute
 from csvae_cli.errors import WorkError
 from csvae_cli.processes import Processes
+from csvae_cli.training.fusing import WORTH, Step, fused
 from csvae_cli.training.state import State
 from models.kind import ADVERSARY, MAP
-
-Step = Callable[[Tensor], Mapping[str, Tensor]]
-"""Row numbers of a batch -> its terms, unweighted and detached; the weights have moved."""
 
 _PLAIN = 3
 """Steps that are taken before one is recorded: in the first ones libraries choose how to go about it."""
@@ -29,12 +27,19 @@ _DRAW = 4
 
 
 def step_of(
-    state: State, batches: Batches, config: TrainingConfig, compute: Compute, processes: Processes
+    state: State,
+    batches: Batches,
+    epochs: int,
+    config: TrainingConfig,
+    compute: Compute,
+    processes: Processes,
 ) -> Step:
-    """The step for the model's stage and these batches; recorded where a GPU holds all of it."""
-    plain = partial(take, state, batches, config, compute, processes)
+    """The step for the model's stage, of so many epochs of these batches; recorded where a GPU holds all."""
+    plain: Step = partial(take, state, batches, config, compute, processes)
     if compute.device.type != "cuda" or processes.count > 1 or not batches.resident:
         return plain
+    if epochs * len(batches) >= WORTH:
+        plain = fused(plain, state.model)
     with_adversary = ADVERSARY in state.optimisers and config.adversary_steps > 1
     return Recorded(state, plain, lambda: state.memory.full or not with_adversary)
 

@@ -1,0 +1,73 @@
+"""Compiled networks: the same steps, and only the steps; without a compiler, plain ones."""
+
+import pytest
+import torch
+
+from csvae_cli import output
+from csvae_cli.training.fusing import fused
+from models.kind import build
+
+# Of torch itself, as it compiles.
+pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+
+
+@pytest.fixture(autouse=True)
+def _torch_as_it_was():
+    yield
+    torch.compiler.set_stance("default")
+    torch._dynamo.reset()
+
+
+def model_and_step():
+    torch.manual_seed(0)
+    model = build("vae", shape=(3, 32, 32), labels=1, network="paper", latent_dim=4)
+    x = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    optimiser = torch.optim.Adam(model.parameters(), 1e-3)
+    noise = torch.Generator().manual_seed(2)
+
+    def step(rows):
+        terms = model.terms(x[rows], torch.zeros(len(rows), 1, dtype=torch.int8), noise)
+        optimiser.zero_grad()
+        sum(terms.values()).backward()
+        optimiser.step()
+        return {name: term.detach() for name, term in terms.items()}
+
+    return model, step
+
+
+def three(step):
+    return [float(step(torch.arange(4) + 2 * n)["recon"]) for n in range(3)]
+
+
+def test_steps_are_the_same_and_looks_between_them_compile_nothing():
+    compiled = []
+
+    def backend(graph, examples):  # noqa: ARG001
+        compiled.append(graph)
+        return graph.forward
+
+    _, plain = model_and_step()
+    expected = three(plain)
+    model, step = model_and_step()
+    step = fused(step, model, backend)
+    found = three(step)
+    assert found == pytest.approx(expected, rel=1e-4)
+    assert len(compiled) == 2  # encoder and decoder
+    with torch.no_grad():
+        model.eval().encode(torch.rand(3, 3, 32, 32))
+    assert len(compiled) == 2
+
+
+def test_without_a_compiler_steps_are_plain_and_that_is_said_once(monkeypatch):
+    said = []
+    monkeypatch.setattr(output, "say", said.append)
+
+    def broken(graph, examples):  # noqa: ARG001
+        raise RuntimeError("no compiler to be found")
+
+    _, plain = model_and_step()
+    model, step = model_and_step()
+    three(fused(step, model, broken))
+    assert len(said) == 1
+    assert "no compiler to be found" in said[0]
+    three(plain)
