@@ -47,8 +47,6 @@ _PRINTED = {
     "critic": 1.0,
     "hold": 2500.0,
     "shown": 2500.0,
-    "drawn": 1500.0,
-    "told": 1.0,
 }
 
 _DEFAULT_EXAMPLES = 128_000
@@ -63,7 +61,7 @@ _MAP_EXAMPLES = 120_000
 _TERMS: Mapping[KindName, tuple[str, ...]] = {
     "flow-csvae": (
         *("reading", "recon", "features", "kl_s"),
-        *("nll", "label", "style", "outside", "natural", "critic", "hold", "shown", "drawn", "told"),
+        *("nll", "label", "style", "outside", "natural", "critic", "hold", "shown"),
     ),
     "csvae": ("recon", "kl_z", "kl_w", "neg_entropy", "adversary"),
     "condvae-info": ("recon", "kl_z", "label", "confusion", "adversary"),

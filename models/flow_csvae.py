@@ -50,20 +50,11 @@ class FlowCSVAE(Kind):
     Three groups, each trained in a stage of its own: a `reader` of labels from pictures, whose features tell
     the autoencoder what matters to the eye (none for points); the `autoencoder`; the `map`. Where styles are
     edited a `critic` is trained beside the map, and tells it what gives exchanged styles away; and a last
-    stage, `edits`, lets the decoder draw edits too, with everything else at rest but another critic, of
-    pictures.
+    stage, `edits`, lets the decoder draw edits too, with everything else at rest.
     """
 
-    for_training = (
-        "reader.",
-        "critic.",
-        "picture_critic.",
-        "log_var_head.",
-        "style_heads.",
-        "contrast_",
-        "beyond_",
-        "weight",
-    )
+    for_training = ("reader.", "critic.", "log_var_head.", "style_heads.", "contrast_", "beyond_", "weight")
+
     columns: Tensor
     """Which numbers of (z, w) are w_i, bool labels×code_dim."""
 
@@ -107,7 +98,7 @@ class FlowCSVAE(Kind):
         if self.styled:
             self.stages = (*self.stages, EDITS)
             self.owners |= {"style": MAP, "outside": MAP, "natural": MAP, "critic": CRITIC}
-            self.owners |= {"hold": AUTOENCODER, "shown": AUTOENCODER, "drawn": AUTOENCODER, "told": CRITIC}
+            self.owners |= {"hold": AUTOENCODER, "shown": AUTOENCODER}
         for i in self.styled:
             self.register_buffer(f"beyond_{i}", torch.eye(self.code_dim) / (2 * self.code_dim))
             self.register_buffer(f"contrast_{i}", torch.zeros(features, self.w_dims[i]))
@@ -121,7 +112,6 @@ class FlowCSVAE(Kind):
         self.register_buffer("columns", torch.stack(columns), persistent=False)
         self.flow = Flow(self.code_dim)
         self.critic = networks.Critic(self.code_dim, labels) if self.styled else None
-        self.picture_critic = networks.PictureCritic(shape, labels) if self.styled else None
         self.priors: Sequence[ClassGaussians] = nn.ModuleList(  # type: ignore[assignment]
             ClassGaussians(dim) for dim in self.w_dims
         )
@@ -137,8 +127,8 @@ class FlowCSVAE(Kind):
         groups = {
             name: [p for module in modules for p in module.parameters()] for name, modules in parts.items()
         }
-        if self.critic is not None and self.picture_critic is not None:
-            groups[CRITIC] = [*self.critic.parameters(), *self.picture_critic.parameters()]
+        if self.critic is not None:
+            groups[CRITIC] = list(self.critic.parameters())
         return groups if self.reader is None else {READER: list(self.reader.parameters()), **groups}
 
     def take_finished(self, weights: Mapping[str, Tensor]) -> None:
@@ -198,7 +188,7 @@ class FlowCSVAE(Kind):
             terms |= self.map_terms(codes, y, noise)
             if self.styled:
                 edits = self.edit_terms(x, y, noise)
-                terms |= {name: edits[name] for name in ("hold", "shown", "drawn", "told")}
+                terms |= {name: edits[name] for name in ("hold", "shown")}
         return terms
 
     def map_input(self, x: Tensor, codes: Tensor) -> Tensor:
@@ -294,7 +284,7 @@ class FlowCSVAE(Kind):
         (two in five) a style of the prior's, clearly so; of those to whom nobody is alike, nothing.
         recon, features: as in `terms`, from mu. hold: KL, over all other labels, from what the reader sees in
         the picture as it is decoded to what it sees in the edit. shown: the same of label i, from what it
-        sees in the giver, or from 0.95 and 0.05. drawn, told: see `_critics_terms`.
+        sees in the giver, or from 0.95 and 0.05.
         """
         assert self.reader is not None
         i = self._one_styled(noise, x.device)
@@ -305,8 +295,7 @@ class FlowCSVAE(Kind):
             has = torch.where(y < 0, seen, y == 1).index_select(1, i)
             giver = partners(self._alike(y) & (has != has.T), noise)
             free = torch.rand(len(x), 1, generator=noise, device=x.device) < _FREE
-            finds = giver != torch.arange(len(x), device=x.device)
-            free &= finds[:, None]
+            free &= (giver != torch.arange(len(x), device=x.device))[:, None]
             style = torch.where(has, *self._prior_styles(len(x), noise))
             taken = torch.where(free, style, u[giver])
             edited = self.flow.inverse(torch.where(self.columns[i], taken, u))
@@ -320,35 +309,6 @@ class FlowCSVAE(Kind):
             **self._pictured(drawn[: len(x)], x, y),
             "hold": (kl_bernoulli(before, changed) * ~this).sum(1).mean(),
             "shown": (kl_bernoulli(wanted, changed) * this).sum(1).mean(),
-            **self._critics_terms(drawn, y, giver, this, finds & ~free[:, 0]),
-        }
-
-    def _critics_terms(
-        self, drawn: Tensor, y: Tensor, giver: Tensor, this: Tensor, edited: Tensor
-    ) -> dict[str, Tensor]:
-        """drawn: −log p of the critic's taking an edit for a picture; told: its own cross-entropy.
-
-        drawn: N decoded pictures and N edits of them, with the label `this` (bool k) of their givers; the
-        critic is shown those that are `edited` (bool N). Among pictures as among edits, those with the label
-        count as much as those without: few have it, and most are given it.
-        """
-        assert self.picture_critic is not None
-        own, edits = drawn.chunk(2)
-        before = signed(y)
-        after = torch.where(this, before[giver], before)
-
-        def even(values: Tensor, labels: Tensor, rows: Tensor) -> Tensor:
-            label = (labels * this).sum(1)
-            return 0.5 * (_over((label == 1) & rows, values) + _over((label == -1) & rows, values))
-
-        with frozen(self.picture_critic):
-            taken = softplus(-self.picture_critic(edits, after).float())
-        of_own = softplus(-self.picture_critic(own.detach(), before).float())
-        of_edits = softplus(self.picture_critic(edits.detach(), after).float())
-        everybody = torch.ones_like(edited)
-        return {
-            "drawn": even(taken, after, edited),
-            "told": even(of_own, before, everybody) + even(of_edits, after, edited),
         }
 
     def _one_styled(self, noise: torch.Generator | None, device: torch.device) -> Tensor:

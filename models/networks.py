@@ -112,28 +112,6 @@ class Critic(nn.Module):
         return logits
 
 
-class PictureCritic(nn.Module):
-    """Tells decoded pictures from decoded edits, by the picture and the labels.
-
-    forward(x, y): x N×C×H×W; y `signed`, N×k; gives logits N, above 0 for what is no edit.
-    """
-
-    def __init__(self, shape: Sequence[int], labels: int) -> None:
-        super().__init__()
-        channels, *sides = shape
-        height, width = (-(-side // 16) for side in sides)
-        layers: list[nn.Module] = []
-        for inputs, outputs in ((channels, 32), (32, 64), (64, 128), (128, 192)):
-            layers += [nn.Conv2d(inputs, outputs, 3, 2, 1), nn.SiLU()]
-        self.convolutions = nn.Sequential(*layers)
-        self.layers = nn.Sequential(_mlp(192 * height * width + labels, 256), nn.Linear(256, 1))
-
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        features = self.convolutions(2 * x - 1).flatten(1)
-        logits: Tensor = self.layers(torch.cat([features, y], dim=1))[:, 0]
-        return logits
-
-
 class Classifier(nn.Module):
     """Reads labels from x: logits N×k, by the light trunk (or the points' MLP)."""
 
