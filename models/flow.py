@@ -40,9 +40,8 @@ class Flow(nn.Module):
         """(u, log|det ∂u/∂s|), N×dim and N."""
         with torch.autocast(s.device.type, enabled=False):
             u, scales = self._through(s)
-            return u, scales + self._of_whitening.log_det(self.whitening) + self._of_linear.log_det(
-                self.linear
-            )
+            fixed, learnt = self._of_whitening.log_det(self.whitening), self._of_linear.log_det(self.linear)
+            return u, scales + fixed + learnt
 
     def map(self, s: Tensor) -> Tensor:
         """u alone, N×dim, without the determinants, which take longer than a few rows do."""

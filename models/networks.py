@@ -232,8 +232,14 @@ def blocked(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     pixels = x.permute(0, 2, 3, 1).reshape(count, height // 2, 2, width // 2, 2, inputs)
     blocks = pixels.permute(0, 1, 3, 2, 4, 5).reshape(count, height // 2, width // 2, -1).permute(0, 3, 1, 2)
     found = F.conv2d(blocks, kernel, None if bias is None else bias.repeat(4), padding=1)
-    pixels = found.permute(0, 2, 3, 1).reshape(count, height // 2, width // 2, 2, 2, outputs)
-    return pixels.permute(0, 1, 3, 2, 4, 5).reshape(count, height, width, outputs).permute(0, 3, 1, 2)
+    return _unblocked(found.permute(0, 2, 3, 1).reshape(count, height // 2, width // 2, 2, 2, outputs))
+
+
+def _unblocked(blocks: Tensor) -> Tensor:
+    """N×H×W×2×2×C, each place a block of 2×2 pixels -> N×C×2H×2W, channels last in memory."""
+    count, height, width = blocks.shape[:3]
+    rows = blocks.permute(0, 1, 3, 2, 4, 5).reshape(count, 2 * height, 2 * width, -1)
+    return rows.permute(0, 3, 1, 2)
 
 
 class _Doubling(nn.ConvTranspose2d):
@@ -246,9 +252,7 @@ class _Doubling(nn.ConvTranspose2d):
         count, inputs, height, width = x.shape
         weight = self.weight.permute(2, 3, 1, 0).reshape(-1, inputs)
         bias = None if self.bias is None else self.bias.repeat(4)
-        blocks = F.linear(x.permute(0, 2, 3, 1), weight, bias).view(count, height, width, 2, 2, -1)
-        rows = blocks.permute(0, 1, 3, 2, 4, 5).reshape(count, 2 * height, 2 * width, -1)
-        return rows.permute(0, 3, 1, 2)
+        return _unblocked(F.linear(x.permute(0, 2, 3, 1), weight, bias).view(count, height, width, 2, 2, -1))
 
 
 class _LightTrunk(nn.Module):

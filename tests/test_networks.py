@@ -6,31 +6,25 @@ from torch.nn import functional as F
 from models.networks import _Doubling, blocked
 
 
+def same(found, expected, inputs):
+    """Values, gradients of the inputs, and channels last in memory."""
+    torch.testing.assert_close(found, expected)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    weights = torch.randn_like(expected)
+    ours = torch.autograd.grad((weights * found).sum(), inputs)
+    theirs = torch.autograd.grad((weights * expected).sum(), inputs)
+    torch.testing.assert_close(ours, theirs)
+
+
 def test_doubling_is_a_transposed_convolution():
     torch.manual_seed(0)
     layer = _Doubling(6, 5)
     x = torch.randn(3, 6, 4, 2).to(memory_format=torch.channels_last).requires_grad_()
-    found = layer(x)
-    expected = F.conv_transpose2d(x, layer.weight, layer.bias, stride=2)
-    torch.testing.assert_close(found, expected)
-    assert found.is_contiguous(memory_format=torch.channels_last)
-    weights = torch.randn_like(expected)
-    inputs = (x, *layer.parameters())
-    ours = torch.autograd.grad((weights * found).sum(), inputs)
-    theirs = torch.autograd.grad((weights * expected).sum(), inputs)
-    torch.testing.assert_close(ours, theirs)
+    same(layer(x), F.conv_transpose2d(x, layer.weight, layer.bias, stride=2), (x, *layer.parameters()))
 
 
 def test_a_convolution_of_blocks_is_the_plain_one():
     torch.manual_seed(0)
     layer = torch.nn.Conv2d(6, 3, 5, padding=2)
     x = torch.randn(2, 6, 8, 4).to(memory_format=torch.channels_last).requires_grad_()
-    found = blocked(x, layer.weight, layer.bias)
-    expected = layer(x)
-    torch.testing.assert_close(found, expected)
-    assert found.is_contiguous(memory_format=torch.channels_last)
-    weights = torch.randn_like(expected)
-    inputs = (x, *layer.parameters())
-    ours = torch.autograd.grad((weights * found).sum(), inputs)
-    theirs = torch.autograd.grad((weights * expected).sum(), inputs)
-    torch.testing.assert_close(ours, theirs)
+    same(blocked(x, layer.weight, layer.bias), layer(x), (x, *layer.parameters()))

@@ -37,11 +37,12 @@ class State:
         """Adam's rate of the next step, of every group; the adversary may have its own."""
         for group, optimiser in self.optimisers.items():
             own = config.adversary_rate if group == ADVERSARY else None
+            wanted = rate if own is None else own
             settings = optimiser.param_groups[0]
             if isinstance(settings["lr"], Tensor):
-                settings["lr"].fill_(rate if own is None else own)
+                settings["lr"].fill_(wanted)
             else:
-                settings["lr"] = rate if own is None else own
+                settings["lr"] = wanted
 
 
 def start(model: Kind, config: TrainingConfig, compute: Compute, processes: Processes = ALONE) -> State:
