@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.func import functional_call
 from torch.nn import functional as F
 
+from models.freezing import frozen
 from models.networks import Adversary
 from models.priors import known_cross_entropy
 
@@ -56,8 +56,8 @@ class Memory:
 
 def read_frozen(adversary: Adversary, z: Tensor) -> Tensor:
     """The adversary's logits, N×k, through which a gradient reaches z but not the adversary."""
-    frozen = {name: parameter.detach() for name, parameter in adversary.named_parameters()}
-    logits: Tensor = functional_call(adversary, frozen, (z,))
+    with frozen(adversary):
+        logits: Tensor = adversary(z)
     return logits.float()
 
 

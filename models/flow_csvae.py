@@ -11,9 +11,10 @@ from torch.nn.functional import pad, softplus
 
 from models import networks
 from models.flow import Flow, split
+from models.freezing import frozen
 from models.guessing import guessed
 from models.kind import CRITIC, MAP, Codes, Kind, Reduction, Rows, gaussian, signed
-from models.likeness import frozen, log_error, log_feature_error
+from models.likeness import log_error, log_feature_error
 from models.priors import (
     ClassGaussians,
     class_weights,

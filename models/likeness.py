@@ -1,11 +1,9 @@
 """How far a picture is from another: to the pixel, and to a reader's eye."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from models.freezing import frozen
 from models.networks import Reader
 
 _LEAST = 1e-8
@@ -29,16 +27,3 @@ def log_feature_error(reader: Reader, x_hat: Tensor, x: Tensor, rows: Tensor) ->
         deviation = target.float().std((0, 2, 3), keepdim=True) + 1e-3
         errors.append(log_error(level / deviation, target / deviation, rows))
     return torch.stack(errors).mean()
-
-
-@contextmanager
-def frozen(module: nn.Module) -> Iterator[None]:
-    """What is computed within sends gradients through the module, and none to it."""
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    for parameter in parameters:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in parameters:
-            parameter.requires_grad_(True)

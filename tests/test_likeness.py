@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from models.likeness import frozen, log_error, log_feature_error
+from models.freezing import frozen
+from models.likeness import log_error, log_feature_error
 from models.networks import Reader
 
 
