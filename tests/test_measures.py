@@ -23,6 +23,7 @@ from csvae_cli.evaluation import (
     fidelity,
     judging,
     leak,
+    naturalness,
     recognition,
     same_person,
     strata,
@@ -443,6 +444,7 @@ def stamps(folder):
 def test_a_second_time_nothing_is_made(measured, bars, kinds, kept_at):
     before = stamps(kept_at)
     assert sum(name.startswith("judge-") for name in before) == 1
+    assert sum(name.startswith("floors-") for name in before) == 1
     assert sum(name.startswith("probes-") for name in before) >= len(kinds)
     again = measure(subject_of(kinds["ideal"], bars), "bars", "valid", nobody)
     assert again == measured["ideal"]
@@ -454,12 +456,12 @@ def test_other_weights_or_another_split_are_measured_anew(bars, tmp_path, kept_a
     shutil.copytree(kept_at, tmp_path / "cache")
     monkeypatch.setenv("CSVAE_CACHE", str(tmp_path / "cache"))
     met = set(stamps(tmp_path / "cache"))
-    for number, split in ((100, "test"), (101, "test"), (1, "test")):
+    both, probes = {"probes", "floors"}, {"probes"}
+    for number, split, made in ((100, "test", both), (101, "test", probes), (1, "test", probes)):
         figures = measure(subject_of(Ideal(number), bars, split), "bars", split, nobody)
         assert found(figures, "leak_z").pictures == 80
         there = set(stamps(tmp_path / "cache"))
-        (new,) = there - met
-        assert new.startswith("probes-")
+        assert {new.partition("-")[0] for new in there - met} == made  # the data's floor only once
         met = there
 
 
@@ -473,7 +475,7 @@ def test_a_damaged_file_is_made_again(measured, bars, kinds, tmp_path, kept_at, 
         path.write_bytes(content[: int(share * len(content))])
     assert measure(subject_of(kinds["ideal"], bars), "bars", "valid", nobody) == measured["ideal"]
     mended = [path for path in damaged if path.read_bytes() == whole[path]]
-    assert len(mended) == (1 if share else 2)  # of this model, not of the others
+    assert len(mended) == (1 if share else 3)  # of this model, not of the others
 
 
 def test_keys_are_of_all_that_they_are_made_of():
@@ -924,6 +926,32 @@ def test_partners_are_wearers_of_the_same_stratum():
 def test_edits_that_draw_what_wearers_have_cannot_be_told_from_wearers(measured):
     assert value(measured["ideal"], "naturalness") == pytest.approx(0.5, abs=0.1)
     assert value(measured["ignores w"], "naturalness") > 0.95
+
+
+def test_who_wears_it_is_told_by_what_else_they_have_however_good_the_edit():
+    splits = {}
+    for seed, (name, count) in enumerate(COUNTS.items()):
+        split = split_of(count, 30 + seed)
+        x = split.x.copy()
+        x[::2, SIZE // 2 :, :, 0] //= 4  # those without a bar are not so red below
+        splits[name] = replace(split, x=x)
+    data = Dataset(("bar",), splits, "redder with a bar")
+    region = torch.zeros(SIZE, SIZE, dtype=torch.bool)
+    region[BAR] = True
+    subject = subject_of(Ideal(), data)
+    assert value(naturalness.figures(subject, nobody), "naturalness") > 0.8
+    floor = value(naturalness.floors(subject, [region], nobody), "naturalness_floor")
+    assert floor == pytest.approx(value(naturalness.figures(subject, nobody), "naturalness"), abs=0.1)
+    region[:] = True
+    region[: SIZE // 2] = False  # what else they have is covered, and the bar itself is seen
+    assert value(naturalness.floors(subject, [region], nobody), "naturalness_floor") > 0.95
+
+
+def test_where_wearers_differ_in_nothing_else_the_floor_is_chance(measured, bars):
+    assert value(measured["ideal"], "naturalness_floor") == pytest.approx(0.5, abs=0.1)
+    everywhere = [torch.ones(SIZE, SIZE, dtype=torch.bool)]
+    hidden = naturalness.floors(subject_of(Ideal(), bars), everywhere, nobody)
+    assert value(hidden, "naturalness_floor") == pytest.approx(0.5, abs=1e-6)
 
 
 def test_a_style_is_recognised_where_w_holds_it():

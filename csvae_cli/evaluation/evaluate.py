@@ -91,7 +91,12 @@ def measure(subject: Subject, dataset: str, split: SplitName, progress: Progress
             found += factors.figures(subject, split, progress)
         return [figure.as_json() for figure in found + naturalness.figures(subject, progress)]
 
+    def of_the_data() -> list[dict[str, Any]]:
+        return [figure.as_json() for figure in naturalness.floors(subject, court.regions, progress)]
+
     court = judging.convene(subject, progress)
+    known = cache.key(subject.data.fingerprint, split, subject.edited, subject.compute.precision)
+    floors = [Figure(**line) for line in cache.json_of("floors", known, of_the_data)]
     probes = [Figure(**line) for line in cache.json_of("probes", depends_on, probed)]
     return (
         *(figure for figure in probes if figure.name.startswith(("leak", "adversary"))),
@@ -101,5 +106,7 @@ def measure(subject: Subject, dataset: str, split: SplitName, progress: Progress
         *fidelity.figures(subject),
         *identity.figures(subject, dataset, progress),
         *(same_person.figures(subject, split, progress) if subject.of_pictures else ()),
-        *(figure for figure in probes if figure.name in ("naturalness", "factor")),
+        *(figure for figure in probes if figure.name == "naturalness"),
+        *floors,
+        *(figure for figure in probes if figure.name == "factor"),
     )

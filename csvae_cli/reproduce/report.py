@@ -30,6 +30,7 @@ _COMPARED = (
     "moved_adding",
     "moved_removing",
     "naturalness",
+    "naturalness_floor",
     "recognised",
     "recognised_ceiling",
     "variety",
