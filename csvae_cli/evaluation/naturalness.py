@@ -61,19 +61,8 @@ def floors(subject: Subject, regions: Sequence[Tensor], progress: Progress) -> l
         progress("Looking for what else wearers have", done, len(subject.edited))
         place = regions[judged].any(1).nonzero()[:, 0]
         covered = slice(int(place.min()), int(place.max()) + 1)
-
-        def real(batches: Batches, y: Tensor, strata: Tensor, covered: slice = covered) -> Sorts:
-            wearers, others = _both(y, strata)
-            rows = batches.spread(len(y))[torch.cat([wearers, others]).to(batches.x.device)]
-            pictures = []
-            for part in rows.split(_CHUNK):
-                x, _ = batches.rows(part)
-                x[:, :, covered] = mean[:, covered]
-                pictures.append(x)
-            return _sorts(pictures, len(wearers), len(others))
-
-        learnt = real(subject.train, subject.y[:, column], subject.strata)
-        scored = real(subject.held, subject.y_held[:, column], subject.strata_held)
+        learnt = _real(subject.train, subject.y[:, column], subject.strata, covered, mean)
+        scored = _real(subject.held, subject.y_held[:, column], subject.strata_held, covered, mean)
         found += _told("naturalness_floor", name, subject, learnt, scored)
     progress("Looking for what else wearers have", 1, 1)
     return found
@@ -107,6 +96,16 @@ def _edited(subject: Subject, codes: Codes, y: Tensor, strata: Tensor, column: i
         subject.switched(codes, rows, points) for rows, points in ((wearers, {}), (others, {column: style}))
     )
     return _sorts([*own, *edited], len(wearers), len(others))
+
+
+def _real(batches: Batches, y: Tensor, strata: Tensor, covered: slice, mean: Tensor) -> Sorts:
+    """Pictures of wearers and of others, the rows `covered` of each replaced by those of the mean picture."""
+    wearers, others = _both(y, strata)
+    rows = batches.spread(len(y))[torch.cat([wearers, others]).to(batches.x.device)]
+    pictures = [batches.rows(part)[0] for part in rows.split(_CHUNK)]
+    for x in pictures:
+        x[:, :, covered] = mean[:, covered]
+    return _sorts(pictures, len(wearers), len(others))
 
 
 def _both(y: Tensor, strata: Tensor) -> tuple[Tensor, Tensor]:
