@@ -35,7 +35,7 @@ _CHUNK, _CONTRASTED, _LOOKED_AT, _MEASURED = 256, 4000, 100, 16
 a change of the code changes.
 """
 
-_WITHOUT, _WITH = 1.5, 1.0
+_WITHOUT, _WITH = 2.5, 1.0
 """How far, in standard deviations, "absent" and "present" lie from the means of those without and with."""
 
 _FREE, _CLEAR = 0.4, 0.95
@@ -292,12 +292,12 @@ class FlowCSVAE(Kind):
         with torch.no_grad():
             s = self.mu(x)
             u = self.flow.map(s)
-            seen = self.label_logits(split(u, self.w_dims)[1]) > 0
-            has = torch.where(y < 0, seen, y == 1).index_select(1, i)
+            w = split(u, self.w_dims)[1]
+            has = torch.where(y < 0, self.label_logits(w) > 0, y == 1).index_select(1, i)
             giver = partners(self._alike(y) & (has != has.T), noise)
             free = torch.rand(len(x), 1, generator=noise, device=x.device) < _FREE
             free &= (giver != torch.arange(len(x), device=x.device))[:, None]
-            style = torch.where(has, *self._prior_styles(len(x), noise))
+            style = torch.where(has, *self._prior_styles(w, noise))
             taken = torch.where(free, style, u[giver])
             edited = self.flow.inverse(torch.where(self.columns[i], taken, u))
         drawn = self.decoder(torch.cat([s, edited]))
@@ -316,15 +316,16 @@ class FlowCSVAE(Kind):
         """The number of a label that is edited, at random, 1; on the device, so that nobody waits for it."""
         return torch.randint(len(self.styled), (1,), generator=noise, device=device)
 
-    def _prior_styles(self, count: int, noise: torch.Generator | None) -> tuple[Tensor, Tensor]:
-        """ "Absent", and as many styles of the prior's "present", of all labels that are edited at once.
+    def _prior_styles(self, w: Sequence[Tensor], noise: torch.Generator | None) -> tuple[Tensor, Tensor]:
+        """w `without` each label, and styles of the prior's "present", of all labels that are edited at once.
 
-        code_dim and count×code_dim, in the places that w has in (z, w), 0 elsewhere.
+        count×code_dim each, in the places that w has in (z, w), 0 elsewhere.
         """
-        ends = [torch.stack(self.anchors(j)) for j in self.styled]
+        count, device = len(w[0]), w[0].device
+        absent = torch.cat([self.without(j, w[j]) for j in self.styled], dim=1)
+        present = torch.cat([self.anchors(j)[1] for j in self.styled])
         spread = torch.cat([self.priors[j].log_std[1].exp() for j in self.styled])
-        absent, present = torch.cat(ends, dim=1)
-        styles = present + spread * torch.randn(count, len(spread), generator=noise, device=spread.device)
+        styles = present + spread * torch.randn(count, len(spread), generator=noise, device=device)
         room = (self.latent_dim, self.code_dim - self.latent_dim - len(spread))
         return pad(absent, room), pad(styles, room)
 
@@ -391,6 +392,23 @@ class FlowCSVAE(Kind):
         axis = nn.functional.normalize(present - absent, dim=0)
         away = prior.log_std.detach().exp() * axis
         return absent - _WITHOUT * away[0], present + _WITH * away[1]
+
+    def without(self, attribute: int, w: Tensor) -> Tensor:
+        """As clearly without as `anchors`, or more where w is; across the strength axis as unusual as before.
+
+        Across it w lies as many deviations from the mean of "absent" as from the mean of the label that it
+        has (as likely as p(y_i|w_i) says): what is a person's own stays.
+        """
+        axis = self.strength_axis(attribute)
+        if axis is None:
+            return super().without(attribute, w)
+        prior: ClassGaussians = self.priors[attribute]
+        mean, deviation = prior.mean.detach(), prior.log_std.detach().exp()
+        has = prior.log_odds(w).detach().sigmoid()[:, None]
+        away = (1 - has) * (w - mean[0]) + has * (w - mean[1]) * deviation[0] / deviation[1]
+        level = (w @ axis).minimum(self.anchors(attribute)[0] @ axis)
+        absent = mean[0] + away
+        return absent + (level - absent @ axis)[:, None] * axis
 
     def strength_axis(self, attribute: int) -> Tensor | None:
         """From the absent to the present mean, where W_i has room for styles beside it."""

@@ -134,6 +134,10 @@ class Kind(nn.Module, ABC):
         """The terms of the stage `map`, of what `map_input` gives."""
         raise NotImplementedError(type(self).__name__)
 
+    def without(self, attribute: int, w: Tensor) -> Tensor:
+        """w_i of people (N×d_i) -> w_i of the same people without the attribute, N×d_i."""
+        return self.anchors(attribute)[0].to(w).expand_as(w)
+
     def strength_axis(self, attribute: int) -> Tensor | None:  # noqa: ARG002
         """The direction of W_i (d_i, of length 1) that says how clearly an attribute is seen, not how.
 

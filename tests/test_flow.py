@@ -171,6 +171,29 @@ def test_edits_are_of_people_alike_and_train_the_decoder_alone():
     assert moved == {"decoder"}
 
 
+def test_taking_away_leaves_what_is_a_persons_own():
+    """The prior of W_2 of 3 dimensions: apart along the first alone, "present" twice as wide in all."""
+    model = made(w_dims=(1, 3))
+    prior = model.priors[1]
+    with torch.no_grad():
+        prior.mean.copy_(torch.tensor([[-20.0, 1.0, 0.0], [20.0, 1.0, 0.0]]))
+        prior.log_std.copy_(torch.tensor([[0.0] * 3, [math.log(2)] * 3]))
+    wearer, other, clear = [23.0, 5.0, -2.0], [-19.0, 1.7, 0.3], [-30.0, 1.7, 0.3]
+    found = model.without(1, torch.tensor([wearer, other, clear]))
+    level = float(model.anchors(1)[0][0])
+    assert level < -20
+    # Two and minus one deviations of "present" from its mean are as many of "absent".
+    expected = torch.tensor([[level, 3.0, -1.0], [level, 1.7, 0.3], clear])
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(model.without(1, found), found)
+
+
+def test_where_w_has_no_room_for_styles_absent_is_a_point():
+    model = made()
+    w = torch.randn(5, 2, generator=noise())
+    assert torch.equal(model.without(1, w), model.anchors(1)[0].expand(5, 2))
+
+
 def test_an_exchange_costs_what_it_changes_outside():
     torch.manual_seed(0)
     options = {"network": "light", "shape": (3, 32, 32), "labels": 1, "latent_dim": 6, "styled": 1}
