@@ -9,6 +9,7 @@ from PIL import Image
 
 from csvae_cli import runs
 from csvae_cli.app import main
+from csvae_cli.evaluation.evaluate import place_of_report
 
 PORTRAIT = Path(__file__).parent.parent / "docs" / "astronaut.jpg"
 
@@ -127,6 +128,13 @@ def test_it_says_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["attributes"] == ["glasses", "facial-hair"]
     assert found["keep"] == ["male", "young", "smiling"]
     assert found["epochs"] == found["of"]
+
+
+def test_a_report_on_it_does_not_lie_beside_its_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(runs.PACKAGED.parent)
+    for named in (runs.PACKAGED, Path(runs.PACKAGED.name), Path("..") / "pretrained" / runs.PACKAGED.name):
+        assert place_of_report(runs.Run(named), Path("runs")).path == Path("runs") / runs.PACKAGED.name
+    assert place_of_report(runs.Run(Path("mine")), Path("runs")).path == Path("mine")
 
 
 def test_it_is_small_and_carries_its_card_and_no_person_of_the_data() -> None:

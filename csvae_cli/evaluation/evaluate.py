@@ -70,9 +70,13 @@ def evaluate(
         subject = make(model, data, split, compute)
         figures = measure(subject, name, split, progress)
     evaluation = Evaluation(model.name, model.config.model.kind, name, split, figures)
-    place_of_report = runs.Run(root / run.path.name) if run.path == runs.PACKAGED else run
-    path = report.write(place_of_report, subject, evaluation.as_json(), evaluation.figures)
+    path = report.write(place_of_report(run, root), subject, evaluation.as_json(), evaluation.figures)
     return evaluation, path
+
+
+def place_of_report(run: runs.Run, root: Path) -> runs.Run:
+    """The run itself; of the model that comes with csvae, however it is named, one of its name in root."""
+    return runs.Run(root / run.path.name) if run.path.resolve() == runs.PACKAGED.resolve() else run
 
 
 def measure(subject: Subject, dataset: str, split: SplitName, progress: Progress) -> tuple[Figure, ...]:
