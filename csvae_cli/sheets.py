@@ -73,10 +73,7 @@ def beside(sheets: Sequence[Image.Image]) -> Image.Image:
 
 
 def style_points(subspace: SubspaceStatistics, absent: Tensor) -> tuple[list[str], list[Tensor]]:
-    """The styles that a sheet shows of W_i, with their names: off, mean, and along the principal axes.
-
-    absent: what "off" makes of the pictures, N×d_i.
-    """
+    """The styles that a sheet shows of W_i, with their names: off, mean, and along the principal axes."""
     names, points = ["off", "mean"], [absent, subspace.present_mean]
     for axis in range(min(len(subspace.stds), 3)):
         for coefficient in (-2.0, -1.0, 1.0, 2.0):
@@ -99,7 +96,7 @@ def people_by_styles(
 ) -> Image.Image:
     """People down, styles across (the paper's Figure 6): the picture, its reconstruction, each style.
 
-    x: float N×C×H×W in [0, 1] and its codes; points: of W_i of the attribute, d_i or N×d_i each.
+    x: float N×C×H×W in [0, 1] and its codes; points: of W_i of the attribute, d_i each.
     """
     columns = [x, model.decode(codes.z_mu, codes.w_mu)]
     columns += [model.switch(codes, {attribute: point}, others) for point in points]

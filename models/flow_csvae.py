@@ -297,37 +297,33 @@ class FlowCSVAE(Kind):
             giver = partners(self._alike(y) & (has != has.T), noise)
             free = torch.rand(len(x), 1, generator=noise, device=x.device) < _FREE
             free &= (giver != torch.arange(len(x), device=x.device))[:, None]
-            style = torch.where(has, *self._prior_styles(w, noise))
-            taken = torch.where(free, style, u[giver])
-            edited = self.flow.inverse(torch.where(self.columns[i], taken, u))
+            worn = []
+            for j in self.styled:
+                style = torch.where(has, self.anchors(j)[0], self._prior_styles(j, len(x), noise))
+                worn.append(self.wearing(j, w[j], torch.where(free, style, w[j][giver])))
+            room = (self.latent_dim, self.code_dim - self.latent_dim - sum(one.shape[1] for one in worn))
+            changed = pad(torch.cat(worn, dim=1), room)
+            edited = self.flow.inverse(torch.where(self.columns[i], changed, u))
         drawn = self.decoder(torch.cat([s, edited]))
         with frozen(self.reader):
-            read, changed = self.reader.logits(drawn).float().chunk(2)
+            read, seen = self.reader.logits(drawn).float().chunk(2)
         before = read.detach().sigmoid()
         this = torch.arange(self.labels, device=x.device) == i
         wanted = torch.where(free, torch.where(has, 1 - _CLEAR, _CLEAR), before[giver])
         return {
             **self._pictured(drawn[: len(x)], x, y),
-            "hold": (kl_bernoulli(before, changed) * ~this).sum(1).mean(),
-            "shown": (kl_bernoulli(wanted, changed) * this).sum(1).mean(),
+            "hold": (kl_bernoulli(before, seen) * ~this).sum(1).mean(),
+            "shown": (kl_bernoulli(wanted, seen) * this).sum(1).mean(),
         }
 
     def _one_styled(self, noise: torch.Generator | None, device: torch.device) -> Tensor:
         """The number of a label that is edited, at random, 1; on the device, so that nobody waits for it."""
         return torch.randint(len(self.styled), (1,), generator=noise, device=device)
 
-    def _prior_styles(self, w: Sequence[Tensor], noise: torch.Generator | None) -> tuple[Tensor, Tensor]:
-        """w `without` each label, and styles of the prior's "present", of all labels that are edited at once.
-
-        count×code_dim each, in the places that w has in (z, w), 0 elsewhere.
-        """
-        count, device = len(w[0]), w[0].device
-        absent = torch.cat([self.without(j, w[j]) for j in self.styled], dim=1)
-        present = torch.cat([self.anchors(j)[1] for j in self.styled])
-        spread = torch.cat([self.priors[j].log_std[1].exp() for j in self.styled])
-        styles = present + spread * torch.randn(count, len(spread), generator=noise, device=device)
-        room = (self.latent_dim, self.code_dim - self.latent_dim - len(spread))
-        return pad(absent, room), pad(styles, room)
+    def _prior_styles(self, attribute: int, count: int, noise: torch.Generator | None) -> Tensor:
+        """As many styles, count×d_i, around the prior's "present"."""
+        present, spread = self.anchors(attribute)[1], self.priors[attribute].log_std[1].exp()
+        return present + spread * torch.randn(count, len(spread), generator=noise, device=spread.device)
 
     def label_logits(self, w: Sequence[Tensor]) -> Tensor:
         """log p(y_i = 1|w_i) / p(y_i = 0|w_i), both labels being equally likely beforehand, N×k."""
@@ -393,22 +389,26 @@ class FlowCSVAE(Kind):
         away = prior.log_std.detach().exp() * axis
         return absent - _WITHOUT * away[0], present + _WITH * away[1]
 
-    def without(self, attribute: int, w: Tensor) -> Tensor:
-        """As clearly without as `anchors`, or more where w is; across the strength axis as unusual as before.
+    def wearing(self, attribute: int, w: Tensor, p: Tensor) -> Tensor:
+        """The style of p, as clear as p is, in the light of w.
 
-        Across it w lies as many deviations from the mean of "absent" as from the mean of the label that it
-        has (as likely as p(y_i|w_i) says): what is a person's own stays.
+        Who has the attribute varies by style and by what those without vary by too (the light on the skin);
+        so of the variance across the strength axis a share 1 − σ₀²/σ₁² is style. What p and w have of either
+        is their conditional mean. One without it, who has no style, gets that of p at its full spread, so
+        that what all people would wear is spread as the prior of "present".
         """
-        axis = self.strength_axis(attribute)
+        p, axis = p.to(w).expand_as(w), self.strength_axis(attribute)
         if axis is None:
-            return super().without(attribute, w)
+            return p
         prior: ClassGaussians = self.priors[attribute]
-        mean, deviation = prior.mean.detach(), prior.log_std.detach().exp()
-        has = prior.log_odds(w).detach().sigmoid()[:, None]
-        away = (1 - has) * (w - mean[0]) + has * (w - mean[1]) * deviation[0] / deviation[1]
-        level = (w @ axis).minimum(self.anchors(attribute)[0] @ axis)
-        absent = mean[0] + away
-        return absent + (level - absent @ axis)[:, None] * axis
+        mean, variance = prior.mean.detach(), (2 * prior.log_std.detach()).exp()
+        has, shall = (prior.log_odds(one).detach().sigmoid()[:, None] for one in (w, p))
+        share = (1 - variance[0] / variance[1]).clamp(min=0)
+        light = (1 - has) * (w - mean[0]) + has * (1 - share) * (w - mean[1])
+        gained = (shall - has).clamp(min=0)
+        style = (shall * share + gained * (share.sqrt() - share)) * (p - mean[1])
+        worn = mean[1] + light + style
+        return worn + ((p - worn) * axis).sum(1, keepdim=True) * axis
 
     def strength_axis(self, attribute: int) -> Tensor | None:
         """From the absent to the present mean, where W_i has room for styles beside it."""

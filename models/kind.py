@@ -134,9 +134,9 @@ class Kind(nn.Module, ABC):
         """The terms of the stage `map`, of what `map_input` gives."""
         raise NotImplementedError(type(self).__name__)
 
-    def without(self, attribute: int, w: Tensor) -> Tensor:
-        """w_i of people (N×d_i) -> w_i of the same people without the attribute, N×d_i."""
-        return self.anchors(attribute)[0].to(w).expand_as(w)
+    def wearing(self, attribute: int, w: Tensor, p: Tensor) -> Tensor:  # noqa: ARG002
+        """w_i of people (N×d_i) who are given the style p (d_i or N×d_i), N×d_i: that style."""
+        return p.to(w).expand_as(w)
 
     def strength_axis(self, attribute: int) -> Tensor | None:  # noqa: ARG002
         """The direction of W_i (d_i, of length 1) that says how clearly an attribute is seen, not how.
@@ -161,12 +161,12 @@ class Kind(nn.Module, ABC):
         return None
 
     def switch(self, codes: Codes, points: Mapping[int, Tensor], others: Others = "own") -> Tensor:
-        """G_ij(x, p): x of the codes' z with p in W_i for each attribute i of `points` (p: d_i or N×d_i)."""
+        """G_ij(x, p): x of the codes' z, with each attribute i of `points` `wearing` p (d_i or N×d_i)."""
         count = len(codes.z_mu)
         w = []
         for attribute, own in enumerate(codes.w_mu):
             if attribute in points:
-                w.append(points[attribute].to(own).expand(count, -1))
+                w.append(self.wearing(attribute, own, points[attribute]))
             elif others == "own":
                 w.append(own)
             else:

@@ -171,27 +171,53 @@ def test_edits_are_of_people_alike_and_train_the_decoder_alone():
     assert moved == {"decoder"}
 
 
-def test_taking_away_leaves_what_is_a_persons_own():
-    """The prior of W_2 of 3 dimensions: apart along the first alone, "present" twice as wide in all."""
+def apart_along_the_first():
+    """W_2 of 3 dimensions, classes apart along the first; deviations 1, and of "present" 2, 1 and √2."""
     model = made(w_dims=(1, 3))
     prior = model.priors[1]
     with torch.no_grad():
         prior.mean.copy_(torch.tensor([[-20.0, 1.0, 0.0], [20.0, 1.0, 0.0]]))
-        prior.log_std.copy_(torch.tensor([[0.0] * 3, [math.log(2)] * 3]))
-    wearer, other, clear = [23.0, 5.0, -2.0], [-19.0, 1.7, 0.3], [-30.0, 1.7, 0.3]
-    found = model.without(1, torch.tensor([wearer, other, clear]))
-    level = float(model.anchors(1)[0][0])
-    assert level < -20
-    # Two and minus one deviations of "present" from its mean are as many of "absent".
-    expected = torch.tensor([[level, 3.0, -1.0], [level, 1.7, 0.3], clear])
+        prior.log_std.copy_(torch.tensor([[0.0] * 3, [math.log(2), 0.0, math.log(2) / 2]]))
+    return model
+
+
+def test_an_edit_puts_a_style_on_in_the_persons_own_light():
+    model = apart_along_the_first()
+    bare, wearer = torch.tensor([-21.0, 4.0, 1.0]), torch.tensor([22.0, 5.0, -2.0])
+    style = torch.tensor([19.0, -3.0, 2.0])
+    found = model.wearing(1, torch.stack([bare, wearer]), style)
+    # The second dimension varies as much without it: light. Half of the variance of the third is style.
+    expected = torch.tensor([[19.0, 4.0, 1.0 + math.sqrt(0.5) * 2.0], [19.0, 5.0, 0.5 * -2.0 + 0.5 * 2.0]])
     torch.testing.assert_close(found, expected)
-    torch.testing.assert_close(model.without(1, found), found)
+    off = model.anchors(1)[0]
+    assert off[0] < -20
+    expected = torch.tensor([[float(off[0]), 4.0, 1.0], [float(off[0]), 5.0, -1.0]])
+    torch.testing.assert_close(model.wearing(1, torch.stack([bare, wearer]), off), expected)
 
 
-def test_where_w_has_no_room_for_styles_absent_is_a_point():
+def test_their_own_style_leaves_people_as_they_are():
+    model = apart_along_the_first()
+    w = torch.randn(50, 3, generator=noise()) * torch.tensor([15.0, 2.0, 2.0])
+    torch.testing.assert_close(model.wearing(1, w, w), w)
+
+
+def test_what_all_would_wear_is_spread_as_what_wearers_wear():
+    model = apart_along_the_first()
+    prior = model.priors[1]
+    absent, present = (
+        prior.mean[label] + prior.log_std[label].exp() * torch.randn(20_000, 3, generator=noise(label))
+        for label in (0, 1)
+    )
+    worn = model.wearing(1, absent, present).detach()
+    torch.testing.assert_close(worn.mean(0), present.mean(0), atol=0.05, rtol=0)
+    torch.testing.assert_close(worn.std(0), present.std(0), atol=0, rtol=0.03)
+
+
+def test_where_w_has_no_room_for_styles_a_style_is_a_point():
     model = made()
     w = torch.randn(5, 2, generator=noise())
-    assert torch.equal(model.without(1, w), model.anchors(1)[0].expand(5, 2))
+    point = torch.tensor([1.0, -2.0])
+    assert torch.equal(model.wearing(1, w, point), point.expand(5, 2))
 
 
 def test_an_exchange_costs_what_it_changes_outside():

@@ -41,20 +41,15 @@ def test_an_edit_is_seen_by_the_model_itself(attribute: str, capsys: pytest.Capt
         assert _probability(Path(line["output"]), attribute) > 0.9
 
 
-@pytest.mark.parametrize("attribute", ["glasses", "facial-hair"])
-def test_taken_away_a_person_stays_more_themselves_than_at_the_priors_point(
-    attribute: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    model = runs.load(None, Path("runs"))
-    absent = model.kind.anchors(model.config.model.index(attribute))[0]
-    point = ",".join(f"{value:.4f}" for value in absent.tolist())
-    command = ["transfer", str(PORTRAIT), "--align", "celeba", "--attr", attribute, "--decoded", "--json"]
-    assert main([*command, "--own", "--off", f"--at={point}"]) == 0
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    pictures = [np.asarray(Image.open(line["output"])).astype(float) for line in lines]
-    drawn = {line["style"][:2]: picture for line, picture in zip(lines, pictures, strict=True)}
-    moved = {style: np.abs(drawn[style] - drawn["ow"]).mean() for style in ("of", "at")}
-    assert 0 < moved["of"] < 0.8 * moved["at"]
+@pytest.mark.parametrize("style", ["--off", "--pc=1"])
+def test_the_p_of_an_edit_makes_it_again(style: str, capsys: pytest.CaptureFixture[str]) -> None:
+    common = ["transfer", str(PORTRAIT), "--align", "celeba", "--attr", "facial-hair", "--decoded", "--json"]
+    assert main([*common, style, "--steps", "1"]) == 0
+    asked = json.loads(capsys.readouterr().out)
+    assert main([*common, "--at=" + ",".join(str(value) for value in asked["p"])]) == 0
+    again = json.loads(capsys.readouterr().out)
+    one, other = (np.asarray(Image.open(line["output"])).astype(int) for line in (asked, again))
+    assert np.abs(one - other).max() <= 1
 
 
 def test_a_sheet_and_a_walk_of_all_styles(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from csvae_cli.data.sources import SOURCES
 from csvae_cli.device import Compute, resolve
 from csvae_cli.editing import blending
 from csvae_cli.editing.pictures import Photo, crops, open_photo, open_photos
-from csvae_cli.editing.styles import Style, at, parse_style
+from csvae_cli.editing.styles import Style, parse_style
 from csvae_cli.errors import RequestError, WorkError
 from csvae_cli.runs import Model
 from models.kind import Codes
@@ -62,9 +62,8 @@ class Editor:
         photo = Photo(Path("the picture"), rgb, frame(rgb, "the picture", self.framing))
         codes = self.encode([photo])
         index = self.model.config.model.index(attribute)
-        points = self.reached(
-            codes, self.points(codes, {index: parse_style(self.model, index, style)}), strength
-        )
+        point = parse_style(self.model, index, style).point
+        points = self.reached(codes, {} if point is None else {index: point}, strength)
         drawn = self.decode(codes, self.in_photo(codes, points))
         return self.blend(photo, codes, points, self.decode(codes, {}), drawn)
 
@@ -88,16 +87,7 @@ class Editor:
     def style_of(self, path: Path, attribute: int) -> Style:
         """The style of the (largest) face of another picture. Raises WorkError."""
         other = open_photo(path, replace(self.framing, face="largest", eyes=None))
-        return at(style_name(path), self.encode([other]).w_mu[attribute][0].cpu())
-
-    @torch.no_grad()
-    def points(self, codes: Codes, styles: Mapping[int, Style]) -> Points:
-        """Where the styles take the faces, a row a face; nothing for those that leave them as they are."""
-        return {
-            i: style.points(codes.w_mu[i].float()).cpu()
-            for i, style in styles.items()
-            if style.points is not None
-        }
+        return Style(style_name(path), self.encode([other]).w_mu[attribute][0].cpu())
 
     @torch.no_grad()
     def decode(self, codes: Codes, points: Points) -> Tensor:

@@ -4,10 +4,12 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from torch import Tensor
+
 from csvae_cli.data.framing import Align, Framing, parse_eyes, parse_face
 from csvae_cli.editing.editor import searched
 from csvae_cli.editing.pictures import find_inputs, unique_stems
-from csvae_cli.editing.styles import Style, StyleRequest, parse_style, styles
+from csvae_cli.editing.styles import StyleRequest, parse_style, styles
 from csvae_cli.editing.transfer import Job
 from csvae_cli.errors import RequestError
 from csvae_cli.runs import Model
@@ -29,15 +31,17 @@ def framing_of(model: Model, align: Align, face: str, eyes: str | None) -> Frami
     return Framing(searched(model), align, parse_face(face), parse_eyes(eyes) if eyes is not None else None)
 
 
-def also_of(model: Model, attribute: int, texts: Sequence[str]) -> dict[int, Style]:
-    """ "facial-hair=off" or "facial-hair" (on) -> the style of each. Raises RequestError."""
-    found: dict[int, Style] = {}
+def also_of(model: Model, attribute: int, texts: Sequence[str]) -> dict[int, Tensor]:
+    """ "facial-hair=off" or "facial-hair" (on) -> the point of each. Raises RequestError."""
+    found: dict[int, Tensor] = {}
     for text in texts:
         name, _, style = text.partition("=")
         index = model.config.model.index(name)
         if index == attribute or index in found:
             raise RequestError(f"--also {text}: {name} gets a style already; name each attribute once.")
-        found[index] = parse_style(model, index, style or "on")
+        point = parse_style(model, index, style or "on").point
+        if point is not None:
+            found[index] = point
     return found
 
 

@@ -75,11 +75,10 @@ def write(
 
 def _people(editor: Editor, x: Tensor, attribute: int, labels: Sequence[str]) -> Image.Image:
     model = editor.model
+    styles = sheets.style_points(model.statistics.subspaces[attribute], model.kind.anchors(attribute)[0])
     title = f"{model.config.model.attributes[attribute]}, {model.config.model.kind}"
     with torch.no_grad():
         codes = model.kind.encode(x)
-        absent = model.kind.without(attribute, codes.w_mu[attribute])
-    styles = sheets.style_points(model.statistics.subspaces[attribute], absent)
     others = model.config.model.others
     return sheets.people_by_styles(model.kind, x, codes, attribute, *styles, title, labels, others)
 
@@ -89,12 +88,11 @@ def _plane(editor: Editor, x: Tensor, attribute: int, size: tuple[int, int], spa
     model = editor.model
     with torch.no_grad():
         codes = model.kind.encode(x)
-        absent = model.kind.without(attribute, codes.w_mu[attribute])
     styles, down, across = _axes(model, attribute, size, span)
     faces = [
         x[0].cpu(),
         editor.decode(codes, {})[0],
-        editor.decode(codes, {attribute: absent})[0],
+        editor.decode(codes, {attribute: model.kind.anchors(attribute)[0]})[0],
     ]
     blank = torch.ones_like(faces[0])
     left = (faces + [blank] * len(down))[: len(down)]

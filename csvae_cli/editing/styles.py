@@ -1,9 +1,8 @@
 """Which styles an edit asks for: names, and points of W."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -16,15 +15,10 @@ from models.subspace import along_axes, grid
 
 @dataclass(frozen=True)
 class Style:
-    """name: as in file names; points: w_i of faces (N×d_i) -> what an edit makes of them; None: nothing."""
+    """name: as in file names; point: of W_i (d_i), None for the picture's own."""
 
     name: str
-    points: Callable[[Tensor], Tensor] | None
-
-
-def at(name: str, point: Tensor) -> Style:
-    """The same point of W_i (d_i) for all faces."""
-    return Style(name, lambda w: point.to(w).expand_as(w))
+    point: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -55,15 +49,15 @@ def styles(model: Model, attribute: int, request: StyleRequest) -> list[Style]:
             raise RequestError(f"--pc {component}: the W of {name} has {dim} dimension{'s' * (dim > 1)}.")
         for coefficient in _steps(request.steps, request.span):
             coefficients = [0.0] * (component - 1) + [coefficient]
-            found.append(at(f"pc{component}{coefficient:+.2f}", along_axes(subspace, coefficients)))
+            found.append(Style(f"pc{component}{coefficient:+.2f}", along_axes(subspace, coefficients)))
     if request.grid is not None:
         found += plane(model, attribute, *request.grid, request.span)
     if request.at is not None:
         if len(request.at) != dim:
             raise RequestError(f"--at takes {dim} number{'s' * (dim > 1)} for {name}, not {len(request.at)}.")
-        found.append(at("at" + _comma(request.at), torch.tensor(request.at)))
+        found.append(Style("at" + _comma(request.at), torch.tensor(request.at)))
     if request.off:
-        found.append(Style("off", partial(model.kind.without, attribute)))
+        found.append(Style("off", model.kind.anchors(attribute)[0].cpu()))
     if request.own:
         found.append(Style("own", None))
     return found or [default_style(model, attribute)]
@@ -79,7 +73,7 @@ def parse_style(model: Model, attribute: int, text: str) -> Style:
     if text in ("off", "own"):
         request = StyleRequest(off=text == "off", own=text == "own")
     elif re.fullmatch(r"(pc\d{1,3}[+-]\d+(\.\d+)?)+", text):
-        return at(text, _along(model, attribute, text))
+        return Style(text, _along(model, attribute, text))
     elif re.fullmatch(r"[-+.,\de]+", text):
         request = StyleRequest(at=parse_point(text))
     else:
@@ -89,7 +83,7 @@ def parse_style(model: Model, attribute: int, text: str) -> Style:
 
 def default_style(model: Model, attribute: int) -> Style:
     """The mean of the present codes."""
-    return at("on", model.statistics.subspaces[attribute].present_mean)
+    return Style("on", model.statistics.subspaces[attribute].present_mean)
 
 
 def plane(model: Model, attribute: int, rows: int, columns: int, span: float) -> list[Style]:
@@ -102,10 +96,10 @@ def plane(model: Model, attribute: int, rows: int, columns: int, span: float) ->
     dim = len(subspace.stds)
     points = subspaces.plane(subspace, 1 if dim == 1 else rows, columns, span)
     if dim <= 2:
-        return [at("at" + _comma(point.tolist()), point) for point in points]
+        return [Style("at" + _comma(point.tolist()), point) for point in points]
     coefficients = grid(torch.zeros(2), rows, columns, span)
     names = [f"pc1{c[0]:+.2f}pc2{c[1]:+.2f}" for c in coefficients.tolist()]
-    return [at(name, point) for name, point in zip(names, points, strict=True)]
+    return [Style(name, point) for name, point in zip(names, points, strict=True)]
 
 
 def parse_grid(text: str) -> tuple[int, int]:

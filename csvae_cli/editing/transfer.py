@@ -1,6 +1,6 @@
 """Edits of pictures: encode, change, decode, put back, write."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
@@ -78,14 +78,14 @@ class Failed:
 class Manner:
     """How all jobs are done.
 
-    attribute: the one with the styles; also: styles of others, put into every picture; strength: see
+    attribute: the one with the styles; also: points of others, put into every picture; strength: see
     `Editor.reached`. decoded: the model's own squares, every face of a picture one; else photos, with all
     their faces changed, and with their EXIF and profile unless `strip`. sheet, walk: also all styles of an
     input on one labelled sheet, and one after the other as an animation.
     """
 
     attribute: int
-    also: Mapping[int, Style] = field(default_factory=dict)
+    also: Points = field(default_factory=dict)
     strength: float = 1.0
     decoded: bool = False
     sheet: bool = False
@@ -202,7 +202,7 @@ def _draw(editor: Editor, group: Sequence[_Opened], manner: Manner) -> Iterator[
     spans = [torch.arange(start, start + count) for start, count in zip(starts, counts, strict=True)]
     parts = [take(codes, rows) for rows in spans]
     asked = [
-        editor.reached(part, _points(editor, style, part, manner), manner.strength)
+        editor.reached(part, _points(style, part, manner), manner.strength)
         for opened, part in zip(group, parts, strict=True)
         for style in opened.styles
     ]
@@ -218,10 +218,12 @@ def _draw(editor: Editor, group: Sequence[_Opened], manner: Manner) -> Iterator[
         yield _Drawn(opened, part, own[rows], styles)
 
 
-def _points(editor: Editor, style: Style, codes: Codes, manner: Manner) -> Points:
+def _points(style: Style, codes: Codes, manner: Manner) -> Points:
     """Of every edited attribute, a row a face; the picture's own style is its own w."""
-    own = {manner.attribute: codes.w_mu[manner.attribute].float().cpu()}
-    return {**own, **editor.points(codes, {manner.attribute: style, **manner.also})}
+    count = len(codes.z_mu)
+    own = codes.w_mu[manner.attribute].float().cpu()
+    point = own if style.point is None else style.point.expand(count, -1)
+    return {manner.attribute: point, **{i: p.expand(count, -1) for i, p in manner.also.items()}}
 
 
 def _finish(editor: Editor, drawn: _Drawn, manner: Manner) -> list[Edited | Failed]:
@@ -232,7 +234,7 @@ def _finish(editor: Editor, drawn: _Drawn, manner: Manner) -> list[Edited | Fail
     frames: list[list[Image.Image]] = []
     try:
         for style, targets, (points, faces) in zip(opened.styles, opened.targets, drawn.styles, strict=True):
-            moved = {i: p for i, p in points.items() if i != manner.attribute or style.points is not None}
+            moved = {i: p for i, p in points.items() if i != manner.attribute or style.point is not None}
             if manner.decoded:
                 squares = to_pictures(faces if moved else drawn.own)
                 images, kept = [picture(square) for square in squares], Kept()

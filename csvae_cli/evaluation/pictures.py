@@ -62,7 +62,7 @@ def row(subject: Subject, name: str) -> Image.Image:
     found = [
         _originals(subject, face),
         _decoded(subject, face, {}),
-        _decoded(subject, face, {column: subject.without(column, face)}),
+        _decoded(subject, face, {column: subject.kind.anchors(column)[0]}),
         _decoded(subject, face, {column: statistics.present_mean}),
     ]
     for axis in range(min(len(statistics.stds), 2)):
@@ -78,7 +78,7 @@ def people(subject: Subject, name: str) -> Image.Image:
     column = subject.model.config.model.index(name)
     rows = _rows(subject, column, 0, _PEOPLE)
     statistics = subject.model.statistics.subspaces[column]
-    names, points = sheets.style_points(statistics, subject.without(column, rows))
+    names, points = sheets.style_points(statistics, subject.kind.anchors(column)[0].cpu())
     columns = [_originals(subject, rows), _decoded(subject, rows, {})]
     columns += [_decoded(subject, rows, {column: point}) for point in points]
     return _sheet(

@@ -80,12 +80,6 @@ class Subject:
                 rows[self.strata_held == stratum] = False
         return rows
 
-    @torch.no_grad()
-    def without(self, column: int, rows: Tensor) -> Tensor:
-        """What an edit that takes an attribute away makes of the w_i of these rows of `codes_held`, N×d_i."""
-        w = self.codes_held.w_mu[column]
-        return self.kind.without(column, w[rows.to(w.device)])
-
     def changed(self, rows: Tensor, points: Mapping[int, Tensor]) -> Iterator[Tensor]:
         """`switched` of these rows of `codes_held`."""
         return self.switched(self.codes_held, rows, points)

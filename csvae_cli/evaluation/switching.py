@@ -55,7 +55,7 @@ def figures(subject: Subject, court: Court, progress: Progress) -> list[Figure]:
 def _mean_styles(subject: Subject, court: Court, case: _Case) -> list[Figure]:
     """At the class mean: added, removed (where labels are not exclusive), both together; plainly kept."""
     statistics = subject.model.statistics.subspaces[case.column]
-    on, off = statistics.present_mean, subject.without(case.column, case.wearing)
+    on, off = statistics.present_mean, subject.kind.anchors(case.column)[0]
     added = _seen(subject, court, case, case.without, on)
     kept = _seen(subject, court, case, case.wearing, None)
     verdicts = {"added": added, "kept": kept}
@@ -75,7 +75,7 @@ def _mean_styles(subject: Subject, court: Court, case: _Case) -> list[Figure]:
 def _moved(subject: Subject, court: Court, case: _Case) -> list[Figure]:
     """How far edits move the judge's probability of every other label, from the plain reconstruction."""
     statistics = subject.model.statistics.subspaces[case.column]
-    on, off = statistics.present_mean, subject.without(case.column, case.wearing)
+    on, off = statistics.present_mean, subject.kind.anchors(case.column)[0]
     found = []
     for measure, rows, point in (("moved_adding", case.without, on), ("moved_removing", case.wearing, off)):
         own = _probabilities(subject, court, rows, {})
@@ -141,10 +141,7 @@ def _probabilities(subject: Subject, court: Court, rows: Tensor, points: Mapping
 
 
 def _seen(subject: Subject, court: Court, case: _Case, rows: Tensor, point: Tensor | None) -> Tensor:
-    """Whether the judge sees the attribute in these rows, changed to a point of W, one for all or one each.
-
-    None: as they are.
-    """
+    """Whether the judge sees the attribute in these rows, changed to a point of W (None: as they are)."""
     points = {} if point is None else {case.column: point}
     seen = [court.judge.present(x)[:, case.judged].cpu() for x in subject.changed(rows, points)]
     return torch.cat(seen) if seen else torch.zeros(0, dtype=torch.bool)

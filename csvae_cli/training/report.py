@@ -94,9 +94,7 @@ def _sheet(
     pages = []
     for name in config.model.edited:
         attribute = config.model.index(name)
-        styles = sheets.style_points(
-            statistics.subspaces[attribute], model.without(attribute, codes.w_mu[attribute])
-        )
+        styles = sheets.style_points(statistics.subspaces[attribute], model.anchors(attribute)[0])
         others = config.model.others
         pages.append(sheets.people_by_styles(model, x, codes, attribute, *styles, name, others=others))
     return sheets.stack(pages)
