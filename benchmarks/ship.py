@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from csvae_cli import runs
-from csvae_cli.config import to_json
+from csvae_cli.config import RunConfig, to_json
 from csvae_cli.data.batches import to_pictures
 from csvae_cli.data.framing import Framing
 from csvae_cli.editing.pictures import crops, open_photo
@@ -50,7 +50,7 @@ def main() -> None:
     data = replace(model.config.data, data_dir=None)
     config = replace(model.config, data=data, init_from=None, command=options.made_by)
     runs.write(target.config, to_json(config).encode())
-    runs.write(target.path / "README.md", card(options.evaluation, config.command).encode())
+    runs.write(target.path / "README.md", card(options.evaluation, config).encode())
     size = sum(path.stat().st_size for path in target.path.iterdir())
     print(f"{target.path}: {size:,} bytes")
     if size > LARGEST:
@@ -65,16 +65,17 @@ def _faces(paths: list[Path], shape: tuple[int, ...]) -> Tensor:
     return to_pictures(torch.cat([crops(open_photo(path, framing), shape) for path in paths]))
 
 
-def card(evaluations: list[Path], command: str) -> str:
+def card(evaluations: list[Path], config: RunConfig) -> str:
     """The model card."""
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], check=True, capture_output=True, text=True
     ).stdout.strip()
     parts = [
         "# Glasses and facial hair, 64×64\n",
-        "A `flow-csvae` (docs/flow-csvae.md) of aligned faces: z for the person, W of 8 dimensions for "
-        "glasses and for facial hair, W of 2 each for sex, age and smile, which edits leave alone.\n",
-        f"Made by `{command}` (code of commit {commit}) and `benchmarks/ship.py`.\n",
+        "A `flow-csvae` (docs/flow-csvae.md) of aligned faces: z for the person, W of "
+        f"{config.model.w_dim} dimensions for glasses and for facial hair, W of 2 each for sex, age and smile, "
+        "which edits leave alone.\n",
+        f"Made by `{config.command}` (code of commit {commit}) and `benchmarks/ship.py`.\n",
         "**Data**: 23,276 training pictures of CelebA (Liu et al. 2015) at half size, for non-commercial "
         "research only: so are these weights. Its labels are noisy, its people are celebrities, and glasses, "
         "beards, sex and age hang together in it; do not use the labels to judge anyone. The sheet's face is "
