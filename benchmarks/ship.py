@@ -73,8 +73,8 @@ def card(evaluations: list[Path], config: RunConfig) -> str:
     parts = [
         "# Glasses and facial hair, 64×64\n",
         "A `flow-csvae` (docs/flow-csvae.md) of aligned faces: z for the person, W of "
-        f"{config.model.w_dim} dimensions for glasses and for facial hair, W of 2 each for sex, age and smile, "
-        "which edits leave alone.\n",
+        f"{config.model.w_dim} dimensions for glasses and for facial hair, W of 2 each for sex, age and "
+        "smile, which edits leave alone.\n",
         f"Made by `{config.command}` (code of commit {commit}) and `benchmarks/ship.py`.\n",
         "**Data**: 23,276 training pictures of CelebA (Liu et al. 2015) at half size, for non-commercial "
         "research only: so are these weights. Its labels are noisy, its people are celebrities, and glasses, "

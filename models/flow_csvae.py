@@ -251,19 +251,25 @@ class FlowCSVAE(Kind):
     def _exchange_terms(
         self, s: Tensor, u: Tensor, y: Tensor, noise: torch.Generator | None
     ) -> dict[str, Tensor]:
-        """Of people who take the w_i of others alike in the kept labels; i is drawn anew for every batch.
+        """Of people who take from others alike in the kept labels; label i is drawn anew for every batch.
 
-        outside: what changes outside the region of label i, as a share q of what two people differ by there,
-        log(1 + q). Without it W_i takes whatever varies most, as the light of the picture. critic: how well
-        it tells these codes (with the giver's label i) from the pictures' own, its cross-entropy. natural:
+        outside: what changes outside the region of label i as they are `wearing` the style of one who has not
+        the same label i, as a share q of what two people differ by there, log(1 + q). Without it W_i takes
+        whatever varies most, as the light of the picture. critic: how well it tells codes with the w_i of
+        another, whoever it is (and with that label i), from the pictures' own, its cross-entropy. natural:
         −log p of the critic's taking them for the pictures' own.
         """
         assert self.critic is not None
         i = self._one_styled(noise, s.device)
-        giver = partners(self._alike(y).fill_diagonal_(False), noise)
-        taken = self.flow.inverse(torch.where(self.columns[i], u[giver], u))
-        own, exchanged = (self.flow.whitened(code) for code in (s, taken))
-        moved = exchanged - own
+        alike, w = self._alike(y), split(u, self.w_dims)[1]
+        with torch.no_grad():
+            has = self._has(i, y, w)
+        unlike = partners(alike & (has != has.T), noise)
+        giver = partners(alike.fill_diagonal_(False), noise)
+        edited = self._worn(i, u, [w[j][unlike] for j in self.styled])
+        codes = self.flow.inverse(torch.cat([edited, torch.where(self.columns[i], u[giver], u)]))
+        own, moved, exchanged = self.flow.whitened(torch.cat([s, codes])).chunk(3)
+        moved = moved - own
         metric = torch.stack([self.get_buffer(f"beyond_{j}") for j in self.styled])[i][0]
         of_all = signed(y)
         labels = torch.where(torch.arange(self.labels, device=y.device) == i, of_all[giver], of_all)
@@ -293,17 +299,19 @@ class FlowCSVAE(Kind):
             s = self.mu(x)
             u = self.flow.map(s)
             w = split(u, self.w_dims)[1]
-            has = torch.where(y < 0, self.label_logits(w) > 0, y == 1).index_select(1, i)
+            has = self._has(i, y, w)
             giver = partners(self._alike(y) & (has != has.T), noise)
             free = torch.rand(len(x), 1, generator=noise, device=x.device) < _FREE
             free &= (giver != torch.arange(len(x), device=x.device))[:, None]
-            worn = []
-            for j in self.styled:
-                style = torch.where(has, self.anchors(j)[0], self._prior_styles(j, len(x), noise))
-                worn.append(self.wearing(j, w[j], torch.where(free, style, w[j][giver])))
-            room = (self.latent_dim, self.code_dim - self.latent_dim - sum(one.shape[1] for one in worn))
-            changed = pad(torch.cat(worn, dim=1), room)
-            edited = self.flow.inverse(torch.where(self.columns[i], changed, u))
+            styles = [
+                torch.where(
+                    free,
+                    torch.where(has, self.anchors(j)[0], self._prior_styles(j, len(x), noise)),
+                    w[j][giver],
+                )
+                for j in self.styled
+            ]
+            edited = self.flow.inverse(self._worn(i, u, styles))
         drawn = self.decoder(torch.cat([s, edited]))
         with frozen(self.reader):
             read, seen = self.reader.logits(drawn).float().chunk(2)
@@ -315,6 +323,20 @@ class FlowCSVAE(Kind):
             "hold": (kl_bernoulli(before, seen) * ~this).sum(1).mean(),
             "shown": (kl_bernoulli(wanted, seen) * this).sum(1).mean(),
         }
+
+    def _has(self, i: Tensor, y: Tensor, w: Sequence[Tensor]) -> Tensor:
+        """Who has the label of this number (1), where it is unknown by w, bool N×1."""
+        return torch.where(y < 0, self.label_logits(w) > 0, y == 1).index_select(1, i)
+
+    def _worn(self, i: Tensor, u: Tensor, styles: Sequence[Tensor]) -> Tensor:
+        """(z, w) of people (N×code_dim), `wearing` styles of the label of this number (1).
+
+        styles: for each label that is edited N×d_j.
+        """
+        w = split(u, self.w_dims)[1]
+        worn = torch.cat([self.wearing(j, w[j], style) for j, style in enumerate(styles)], dim=1)
+        room = (self.latent_dim, self.code_dim - self.latent_dim - worn.shape[1])
+        return torch.where(self.columns[i], pad(worn, room), u)
 
     def _one_styled(self, noise: torch.Generator | None, device: torch.device) -> Tensor:
         """The number of a label that is edited, at random, 1; on the device, so that nobody waits for it."""
@@ -393,9 +415,8 @@ class FlowCSVAE(Kind):
         """The style of p, as clear as p is, in the light of w.
 
         Who has the attribute varies by style and by what those without vary by too (the light on the skin);
-        so of the variance across the strength axis a share 1 − σ₀²/σ₁² is style. What p and w have of either
-        is their conditional mean. One without it, who has no style, gets that of p at its full spread, so
-        that what all people would wear is spread as the prior of "present".
+        so of the variance across the strength axis a share 1 − σ₀²/σ₁² is style. What is light in w, and what
+        is style in p, is told by the conditional mean; one who has no style of their own gets all of p.
         """
         p, axis = p.to(w).expand_as(w), self.strength_axis(attribute)
         if axis is None:
@@ -406,7 +427,7 @@ class FlowCSVAE(Kind):
         share = (1 - variance[0] / variance[1]).clamp(min=0)
         light = (1 - has) * (w - mean[0]) + has * (1 - share) * (w - mean[1])
         gained = (shall - has).clamp(min=0)
-        style = (shall * share + gained * (share.sqrt() - share)) * (p - mean[1])
+        style = (shall * share + gained * (1 - share)) * (p - mean[1])
         worn = mean[1] + light + style
         return worn + ((p - worn) * axis).sum(1, keepdim=True) * axis
 
