@@ -160,13 +160,18 @@ class Kind(nn.Module, ABC):
         """What the kind's own adversary reads from z (N×latent_dim): logits N×k; None for kinds without."""
         return None
 
-    def switch(self, codes: Codes, points: Mapping[int, Tensor], others: Others = "own") -> Tensor:
-        """G_ij(x, p): x of the codes' z, with each attribute i of `points` `wearing` p (d_i or N×d_i)."""
+    def switch(
+        self, codes: Codes, points: Mapping[int, Tensor], others: Others = "own", strength: float = 1.0
+    ) -> Tensor:
+        """G_ij(x, p): x of the codes' z, with each attribute i of `points` `wearing` p (d_i or N×d_i).
+
+        strength: how far on the way there from the own w: 0 not at all, 2 as far again.
+        """
         count = len(codes.z_mu)
         w = []
         for attribute, own in enumerate(codes.w_mu):
             if attribute in points:
-                w.append(self.wearing(attribute, own, points[attribute]))
+                w.append(own.lerp(self.wearing(attribute, own, points[attribute]), strength))
             elif others == "own":
                 w.append(own)
             else:

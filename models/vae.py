@@ -62,7 +62,9 @@ class VAE(Kind):
     def anchors(self, attribute: int) -> tuple[Tensor, Tensor]:  # noqa: ARG002
         return label_anchors(self.class_means.device)
 
-    def switch(self, codes: Codes, points: Mapping[int, Tensor], others: Others = "own") -> Tensor:
+    def switch(
+        self, codes: Codes, points: Mapping[int, Tensor], others: Others = "own", strength: float = 1.0
+    ) -> Tensor:
         """G_ij(x) = D(μ_z(x) − m_i + m_j): from the picture's own class (w_i = ±1) to the one at p = ±1.
 
         Where exactly one label is present, m_j goes in as j is switched on, m_i goes out as i is switched off
@@ -71,7 +73,7 @@ class VAE(Kind):
         z = codes.z_mu
         for attribute, own in enumerate(codes.w_mu):
             if attribute in points:
-                target = points[attribute].to(own)
+                target = own.lerp(points[attribute].to(own), strength)
             elif others == "own":
                 continue
             else:

@@ -10,7 +10,7 @@ from torch.distributions import MultivariateNormal, Normal
 
 from models.flow import Flow
 from models.flow_csvae import EDITS
-from models.kind import MAP, build
+from models.kind import MAP, Codes, build
 from models.priors import ClassGaussians
 
 POINTS = {"network": "points", "shape": (3,)}
@@ -199,6 +199,18 @@ def test_their_own_style_leaves_people_as_they_are():
     model = apart_along_the_first()
     w = torch.randn(50, 3, generator=noise()) * torch.tensor([15.0, 2.0, 2.0])
     torch.testing.assert_close(model.wearing(1, w, w), w)
+
+
+def test_half_an_edit_is_half_way_from_the_own_w():
+    model = apart_along_the_first()
+    w = (torch.randn(4, 1, generator=noise()), torch.tensor([[-21.0, 4.0, 1.0]]).repeat(4, 1))
+    z = torch.randn(4, 1, generator=noise(1))
+    codes = Codes(z, torch.zeros_like(z), w, tuple(map(torch.zeros_like, w)))
+    style = torch.tensor([19.0, -3.0, 2.0])
+    worn = model.wearing(1, w[1], style)
+    for strength, at in ((0.0, w[1]), (0.5, (w[1] + worn) / 2), (1.0, worn), (2.0, 2 * worn - w[1])):
+        found = model.switch(codes, {1: style}, strength=strength)
+        torch.testing.assert_close(found, model.decode(z, [w[0], at]))
 
 
 def test_where_w_has_no_room_for_styles_a_style_is_a_point():

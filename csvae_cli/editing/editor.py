@@ -63,8 +63,9 @@ class Editor:
         codes = self.encode([photo])
         index = self.model.config.model.index(attribute)
         point = parse_style(self.model, index, style).point
-        points = self.reached(codes, {} if point is None else {index: point}, strength)
-        drawn = self.decode(codes, self.in_photo(codes, points))
+        points: Points = {} if point is None else {index: point}
+        drawn = self.decode(codes, self.in_photo(codes, points, strength), strength)
+        points = self.reached(codes, points, strength)
         return self.blend(photo, codes, points, self.decode(codes, {}), drawn)
 
     def open(self, path: Path) -> Photo:
@@ -90,8 +91,11 @@ class Editor:
         return Style(style_name(path), self.encode([other]).w_mu[attribute][0].cpu())
 
     @torch.no_grad()
-    def decode(self, codes: Codes, points: Points) -> Tensor:
-        """G_ij(x, p), float N×C×H×W on the CPU, not clamped; what other W hold: `Model.others`."""
+    def decode(self, codes: Codes, points: Points, strength: float = 1.0) -> Tensor:
+        """G_ij(x, p), float N×C×H×W on the CPU, not clamped; what other W hold: `Model.others`.
+
+        strength: see `Kind.switch`.
+        """
         count = len(codes.z_mu)
         given = {i: p.to(self.compute.device).expand(count, -1) for i, p in points.items()}
         others = self.model.others(points)
@@ -99,7 +103,7 @@ class Editor:
         with self.compute.autocast():
             for rows in _batches(count):
                 moved = {i: p[rows] for i, p in given.items()}
-                parts.append(self.model.kind.switch(take(codes, rows), moved, others).float().cpu())
+                parts.append(self.model.kind.switch(take(codes, rows), moved, others, strength).float().cpu())
         return torch.cat(parts)[:count]
 
     def reached(self, codes: Codes, points: Points, strength: float) -> Points:
@@ -112,13 +116,16 @@ class Editor:
             found[attribute] = own + strength * (point - own)
         return found
 
-    def in_photo(self, codes: Codes, points: Points) -> Points:
-        """What is to be decoded so that photos come to show the points: `blending.further`."""
-        count = len(codes.z_mu)
-        return {
-            i: blending.further(self.model, i, codes.w_mu[i], point.cpu().expand(count, -1))
-            for i, point in points.items()
-        }
+    def in_photo(self, codes: Codes, points: Points, strength: float = 1.0) -> Points:
+        """What is to be decoded, with that strength, so that photos come to show it: `blending.further`."""
+        if strength == 0:
+            return points
+        found = {}
+        for i, reached in self.reached(codes, points, strength).items():
+            asked = reached.cpu().expand(len(codes.z_mu), -1)
+            more = blending.further(self.model, i, codes.w_mu[i], asked) - asked
+            found[i] = points[i].cpu() + more / strength
+        return found
 
     def blend(self, photo: Photo, codes: Codes, points: Points, own: Tensor, drawn: Tensor) -> Image.Image:
         """The photo with all of its faces changed.

@@ -202,7 +202,7 @@ def _draw(editor: Editor, group: Sequence[_Opened], manner: Manner) -> Iterator[
     spans = [torch.arange(start, start + count) for start, count in zip(starts, counts, strict=True)]
     parts = [take(codes, rows) for rows in spans]
     asked = [
-        editor.reached(part, _points(style, part, manner), manner.strength)
+        _points(style, part, manner)
         for opened, part in zip(group, parts, strict=True)
         for style in opened.styles
     ]
@@ -210,11 +210,13 @@ def _draw(editor: Editor, group: Sequence[_Opened], manner: Manner) -> Iterator[
     together = {i: torch.cat([points[i] for points in asked]) for i in asked[0]}
     sizes = [count for one, count in zip(group, counts, strict=True) for _ in one.styles]
     shown = take(codes, repeated)
-    wanted = together if manner.decoded else editor.in_photo(shown, together)
-    drawn = iter(editor.decode(shown, wanted).split(sizes))
+    wanted = together if manner.decoded else editor.in_photo(shown, together, manner.strength)
+    drawn = iter(editor.decode(shown, wanted, manner.strength).split(sizes))
     points = iter(asked)
     for opened, part, rows in zip(group, parts, spans, strict=True):
-        styles = tuple((next(points), next(drawn)) for _ in opened.styles)
+        styles = tuple(
+            (editor.reached(part, next(points), manner.strength), next(drawn)) for _ in opened.styles
+        )
         yield _Drawn(opened, part, own[rows], styles)
 
 
