@@ -31,7 +31,7 @@ from csvae_cli.editing import blending
 from csvae_cli.editing.blending import Change, Part
 from csvae_cli.editing.editor import Editor
 from csvae_cli.editing.pictures import Photo, crops
-from csvae_cli.editing.styles import default_style
+from csvae_cli.editing.styles import parse_style
 from csvae_cli.evaluation.identity import recogniser
 from csvae_cli.evaluation.judging import judge_of
 
@@ -90,7 +90,7 @@ def ways(editor: Editor, attribute: str, photos: list[Photo], *, taken: bool) ->
     index = model.config.model.index(attribute)
     x = torch.cat([crops(photo, model.config.model.shape) for photo in photos])
     codes = editor.model.kind.encode(x)
-    point = editor.model.kind.anchors(index)[0].cpu() if taken else default_style(model, index).point
+    point = parse_style(model, index, "off" if taken else "on").point
     own, drawn = editor.decode(codes, {}), editor.decode(codes, {index: point})
     moved, where = drawn - own, blending.region(model, index)
     window = blending._window(*where.shape[2:])

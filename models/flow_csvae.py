@@ -268,8 +268,8 @@ class FlowCSVAE(Kind):
         giver = partners(alike.fill_diagonal_(False), noise)
         edited = self._worn(i, u, [w[j][unlike] for j in self.styled])
         codes = self.flow.inverse(torch.cat([edited, torch.where(self.columns[i], u[giver], u)]))
-        own, moved, exchanged = self.flow.whitened(torch.cat([s, codes])).chunk(3)
-        moved = moved - own
+        own, edited, exchanged = self.flow.whitened(torch.cat([s, codes])).chunk(3)
+        moved = edited - own
         metric = torch.stack([self.get_buffer(f"beyond_{j}") for j in self.styled])[i][0]
         of_all = signed(y)
         labels = torch.where(torch.arange(self.labels, device=y.device) == i, of_all[giver], of_all)

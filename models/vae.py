@@ -73,7 +73,7 @@ class VAE(Kind):
         z = codes.z_mu
         for attribute, own in enumerate(codes.w_mu):
             if attribute in points:
-                target = own.lerp(points[attribute].to(own), strength)
+                target = own.lerp(self.wearing(attribute, own, points[attribute]), strength)
             elif others == "own":
                 continue
             else:
