@@ -18,8 +18,9 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup
 	$(BIN)/python benchmarks/demo.py
 
+# As many tests at a time as there are cores, up to four; each has one thread (tests/conftest.py).
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 # Style and types.
 check: setup

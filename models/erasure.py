@@ -1,4 +1,4 @@
-"""Linear erasure: what a linear reader finds of the labels in z is taken out in closed form."""
+"""What a linear reader finds of the labels in z is taken out, or moved elsewhere, in closed form."""
 
 import torch
 from torch import Tensor
@@ -29,6 +29,29 @@ def linear_eraser(z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     directions = directions[:, strengths > _NEGLIGIBLE]
     matrix = colour @ directions @ directions.T @ whiten
     return mean.to(z), matrix.to(z)
+
+
+def linear_shift(z: Tensor, t: Tensor, y: Tensor) -> Tensor:
+    """B, D×k: z − t Bᵀ has no covariance with any label any more but what is as likely chance.
+
+    B = cov(z, y) cov(t, y)⁻¹, the labels being instruments (Wright 1928): what differs in z between those
+    with a label and those without, the other labels being alike, goes with the number that says it. Classes
+    differ by chance, too, the more the fewer people they are, and what is taken out of z by chance is put
+    into everybody else: column i is shrunk by 1 − E|chance|²/|B_i|² (at least 0; James and Stein 1961).
+
+    z: N×D; t: N×k, a number for each label; y: N×k in {1, 0, −1}; a label's unknown rows do not count for it.
+    """
+    z64, t64, known = exact(z), exact(t), y >= 0
+    count = known.sum(0).clamp(min=1)
+    labels = y.to(z64)
+    centred = torch.where(known, labels - (labels * known).sum(0) / count, 0.0) / count
+    spread = (z64 - z64.mean(0)).square().sum() / len(z)
+    by_t = torch.linalg.pinv(t64.T @ centred, rtol=1e-6)  # of exclusive labels one is told by the others
+    shift = z64.T @ centred @ by_t
+    chance = spread * (by_t.T @ (centred.T @ centred) @ by_t).diagonal()
+    kept = 1 - chance / shift.square().sum(0).clamp(min=1e-12)
+    shrunk: Tensor = shift * kept.clamp(min=0)
+    return shrunk.to(z)
 
 
 def _covariance(centred: Tensor, label: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad, softplus
 
 from models import networks
+from models.erasure import linear_shift
 from models.flow import Flow, split
 from models.freezing import frozen
 from models.guessing import guessed
@@ -261,11 +262,9 @@ class FlowCSVAE(Kind):
         """
         assert self.critic is not None
         i = self._one_styled(noise, s.device)
-        alike, w = self._alike(y), split(u, self.w_dims)[1]
-        with torch.no_grad():
-            has = self._has(i, y, w)
-        unlike = partners(alike & (has != has.T), noise)
-        giver = partners(alike.fill_diagonal_(False), noise)
+        w = split(u, self.w_dims)[1]
+        _, unlike = self._unlike(i, y, w, noise)
+        giver = partners(self._alike(y).fill_diagonal_(False), noise)
         edited = self._worn(i, u, [w[j][unlike] for j in self.styled])
         codes = self.flow.inverse(torch.cat([edited, torch.where(self.columns[i], u[giver], u)]))
         own, edited, exchanged = self.flow.whitened(torch.cat([s, codes])).chunk(3)
@@ -299,8 +298,7 @@ class FlowCSVAE(Kind):
             s = self.mu(x)
             u = self.flow.map(s)
             w = split(u, self.w_dims)[1]
-            has = self._has(i, y, w)
-            giver = partners(self._alike(y) & (has != has.T), noise)
+            has, giver = self._unlike(i, y, w, noise)
             free = torch.rand(len(x), 1, generator=noise, device=x.device) < _FREE
             free &= (giver != torch.arange(len(x), device=x.device))[:, None]
             styles = [
@@ -324,9 +322,16 @@ class FlowCSVAE(Kind):
             "shown": (kl_bernoulli(wanted, seen) * this).sum(1).mean(),
         }
 
-    def _has(self, i: Tensor, y: Tensor, w: Sequence[Tensor]) -> Tensor:
-        """Who has the label of this number (1), where it is unknown by w, bool N×1."""
-        return torch.where(y < 0, self.label_logits(w) > 0, y == 1).index_select(1, i)
+    @torch.no_grad()
+    def _unlike(
+        self, i: Tensor, y: Tensor, w: Sequence[Tensor], noise: torch.Generator | None
+    ) -> tuple[Tensor, Tensor]:
+        """Who has the label of this number (1), bool N×1, and for each somebody alike who differs in it, N.
+
+        Where the label is unknown, w says it; alike is who has the same kept labels.
+        """
+        has = torch.where(y < 0, self.label_logits(w) > 0, y == 1).index_select(1, i)
+        return has, partners(self._alike(y) & (has != has.T), noise)
 
     def _worn(self, i: Tensor, u: Tensor, styles: Sequence[Tensor]) -> Tensor:
         """(z, w) of people (N×code_dim), `wearing` styles of the label of this number (1).
@@ -386,6 +391,20 @@ class FlowCSVAE(Kind):
                 # Whitened, two people differ by 2 in every direction, so that they are 1 apart in the mean.
                 self.get_buffer(f"beyond_{i}").copy_(metric / (2 * metric.trace()).clamp(min=1e-12))
 
+    @torch.no_grad()
+    def end_map(self, codes: Tensor, y: Tensor) -> None:
+        """Move what a linear reader still finds of the labels in z to W, by the last, linear part of the map.
+
+        z − B t in place of z, t_i being how clearly w_i shows label i: w, the determinant and all else that
+        the map has sorted stay as they are.
+        """
+        s = codes[:, : self.code_dim]
+        u = torch.cat([self.flow.map(part) for part in s.split(4 * _CHUNK)])
+        clear = self.columns * torch.cat([u.new_zeros(self.latent_dim), *map(_axis, self.priors)])
+        z = u[:, : self.latent_dim]
+        shift = linear_shift(z, u @ clear.T, y)
+        self.flow.linear[: self.latent_dim] -= shift @ clear @ self.flow.linear
+
     def _outside(self, i: int, rows: Rows, y: Tensor) -> Tensor:
         """`regions.outside` of label i, by the pictures in which the reader sees it, H×W."""
         assert self.reader is not None
@@ -407,8 +426,7 @@ class FlowCSVAE(Kind):
         """The means of the prior, each moved away from the other: clearly without, and clearly with."""
         prior = self.priors[attribute]
         absent, present = prior.mean.detach()
-        axis = nn.functional.normalize(present - absent, dim=0)
-        away = prior.log_std.detach().exp() * axis
+        away = prior.log_std.detach().exp() * _axis(prior)
         return absent - _WITHOUT * away[0], present + _WITH * away[1]
 
     def wearing(self, attribute: int, w: Tensor, p: Tensor) -> Tensor:
@@ -433,10 +451,8 @@ class FlowCSVAE(Kind):
 
     def strength_axis(self, attribute: int) -> Tensor | None:
         """From the absent to the present mean, where W_i has room for styles beside it."""
-        absent, present = self.priors[attribute].mean.detach()
-        if len(absent) < 3:
-            return None
-        return nn.functional.normalize(present - absent, dim=0)
+        prior: ClassGaussians = self.priors[attribute]
+        return None if self.w_dims[attribute] < 3 else _axis(prior)
 
     def _alike(self, y: Tensor) -> Tensor:
         """Who is like whom in all labels that are not styled, bool N×N."""
@@ -463,6 +479,12 @@ class FlowCSVAE(Kind):
         if self.reader is not None:
             terms["features"] = 0.5 * numbers * log_feature_error(self.reader, x_hat, x, rows)
         return terms
+
+
+def _axis(prior: ClassGaussians) -> Tensor:
+    """From the mean of those without to the mean of those with, of length 1, d."""
+    absent, present = prior.mean.detach()
+    return nn.functional.normalize(present - absent, dim=0)
 
 
 def _over(rows: Tensor, values: Tensor) -> Tensor:

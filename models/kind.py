@@ -134,6 +134,9 @@ class Kind(nn.Module, ABC):
         """The terms of the stage `map`, of what `map_input` gives."""
         raise NotImplementedError(type(self).__name__)
 
+    def end_map(self, codes: Tensor, y: Tensor) -> None:
+        """Called with `map_input` of all training pictures and their `map_labels`, after the stage `map`."""
+
     def wearing(self, attribute: int, w: Tensor, p: Tensor) -> Tensor:  # noqa: ARG002
         """w_i of people (N×d_i) who are given the style p (d_i or N×d_i), N×d_i: that style."""
         return p.to(w).expand_as(w)

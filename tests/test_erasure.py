@@ -1,4 +1,4 @@
-"""Linear erasure, against linear probes and by its own promises."""
+"""Linear erasure and shifting, against linear probes and by their own promises."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from models.erasure import linear_eraser
+from models.erasure import linear_eraser, linear_shift
 from models.kind import build
 
 
@@ -72,6 +72,63 @@ def test_unknown_labels_and_dimensions_at_rest_do_no_harm():
     kept, labels = left[known], y[known, 0] == 1
     torch.testing.assert_close(kept[labels].mean(0), kept[~labels].mean(0), atol=1e-3, rtol=0)
     torch.testing.assert_close(erased(z, torch.full_like(y, -1)), z)
+
+
+def said(seed: int, rows: int, way: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(z, t, y): t says the labels, with noise; z is noise, and what they take along by way (D×k)."""
+    generator = torch.Generator().manual_seed(seed)
+    y = torch.randint(0, 2, (rows, way.shape[1]), generator=generator)
+    y[:, 1:] |= y[:, :1] & torch.randint(0, 2, (rows, 1), generator=generator)  # the labels hang together
+    t = 4.0 * y - 2 + 0.7 * torch.randn(y.shape, generator=generator)
+    z = torch.randn(rows, len(way), generator=generator) + (4.0 * y - 2) @ way.T
+    return z, t, y
+
+
+def test_a_shift_is_found_label_by_label_though_they_hang_together():
+    way = torch.zeros(5, 2)
+    way[0, 0], way[3, 0] = 0.5, -0.25  # the second label takes nothing along
+    shift = linear_shift(*said(0, 20_000, way))
+    torch.testing.assert_close(shift, way, atol=0.02, rtol=0)
+    assert shift[:, 1].norm() < 0.01
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000))
+def test_classes_that_differ_by_chance_are_left_alone(seed):
+    z, t, y = said(seed, 300, torch.zeros(200, 1))
+    centred = y - y.float().mean(0)
+    unshrunk = z.T @ centred / (t.T @ centred)
+    assert linear_shift(z, t, y).norm() < 0.5 * unshrunk.norm()
+
+
+def test_what_is_left_is_as_likely_chance():
+    way = torch.full((8, 1), 0.2)
+    z, t, y = said(1, 2000, way)
+    left = z - t @ linear_shift(z, t, y).T
+    gap = left[y[:, 0] == 1].mean(0) - left[y[:, 0] == 0].mean(0)
+    assert gap.norm() < 2 * (8 * 4 / 2000) ** 0.5  # two standard errors; before it was 0.8 in every number
+    assert not linear_shift(left, t, y).any()
+
+
+def test_labels_of_which_one_is_told_by_the_others_are_shifted_too():
+    label = torch.arange(900) % 3
+    y = torch.nn.functional.one_hot(label, 3)
+    generator = torch.Generator().manual_seed(0)
+    way = torch.randn(4, 3, generator=generator)
+    z = 2.0 * y @ way.T + 0.1 * torch.randn(900, 4, generator=generator)
+    left = z - 2.0 * y @ linear_shift(z, 2.0 * y, y).T
+    means = torch.stack([left[label == one].mean(0) for one in range(3)])
+    assert (means - means.mean(0)).abs().max() < 0.02
+
+
+def test_rows_of_which_a_label_is_unknown_say_nothing_of_it():
+    z, t, y = said(2, 4000, torch.tensor([[0.5, 0.0], [0.0, -0.5]]))
+    y[:2000, 0] = -1
+    shift = linear_shift(z, t, y)
+    torch.testing.assert_close(shift, torch.tensor([[0.5, 0.0], [0.0, -0.5]]), atol=0.05, rtol=0)
+    z[:2000] = z[:2000].flip(0)  # what these people's z and t say of the second label goes
+    assert (linear_shift(z, t, y)[:, 0] - shift[:, 0]).abs().max() < 0.1
+    assert linear_shift(z, t, torch.full_like(y, -1)).isfinite().all()
 
 
 def test_a_settled_csvae_gives_codes_that_are_erased_and_trains_on_whole_ones():

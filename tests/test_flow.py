@@ -270,3 +270,30 @@ def test_a_label_of_which_few_are_known_is_heard_more_by_the_root():
     second = model.map_terms(torch.randn(16, model.code_dim, generator=noise()), w_alone, noise())["label"]
     # The first label's part is as it was, the second's is twice what it was: the root of 16 / 4.
     assert torch.allclose(after - before, second / 2, atol=1e-5)
+
+
+def test_at_the_end_the_map_takes_to_w_what_z_still_says_of_a_label():
+    model = made(shape=(3,), labels=2, latent_dim=6, w_dims=(3, 2))
+    generator = noise(1)
+    y = torch.randint(0, 2, (2000, 2), generator=generator)
+    s = torch.randn(2000, 11, generator=generator)
+    s[:, 6] += 4 * y[:, 0]  # the first of w_1's numbers
+    s[:, 9] += 4 * y[:, 1]
+    s[:, :6] += 0.4 * y[:, :1]
+    model.flow.whiten_by(s)
+    with torch.no_grad():
+        model.flow.linear += 0.1 * torch.randn(11, 11, generator=generator)
+        before, log_det = model.flow(s)
+        model.end_map(s, y)
+        after, log_det_after = model.flow(s)
+
+        def gap(u):
+            return (u[y[:, 0] == 1, :6].mean(0) - u[y[:, 0] == 0, :6].mean(0)).norm()
+
+        assert gap(after) < 0.3 * gap(before)
+        torch.testing.assert_close(after[:, 6:], before[:, 6:])
+        torch.testing.assert_close(log_det_after, log_det)
+        torch.testing.assert_close(model.flow.inverse(after), s, atol=1e-4, rtol=1e-4)
+        ended = model.flow.linear.clone()
+        model.end_map(s, y)  # what is left is as likely chance
+        torch.testing.assert_close(model.flow.linear, ended, atol=1e-3, rtol=0)

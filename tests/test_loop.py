@@ -449,3 +449,60 @@ def test_the_time_left_goes_by_the_pace_of_the_stage(monkeypatch: pytest.MonkeyP
     clock.left(state, Tick(4, 0.1, 1.0))  # the slow stage has begun
     now[0] = 30.0
     assert clock.left(state, Tick(4, 0.3, 1.0)) == pytest.approx(100 * 2.7)
+
+
+class Mapped(Scales):
+    """Its map sees the numbers themselves, and it remembers with what its map was ended."""
+
+    owners = {"slope": "map", "data": "map"}  # noqa: RUF012
+
+    def __init__(self):
+        super().__init__()
+        self.ended = []
+
+    def groups(self):
+        return {"map": [self.slope], "adversary": [self.reader]}
+
+    def mu(self, x):
+        return x
+
+    def map_input(self, x, codes):  # noqa: ARG002
+        return codes
+
+    def map_terms(self, codes, y, noise):  # noqa: ARG002
+        return {"slope": self.slope.clone(), "data": codes.mean() + 0 * self.slope}
+
+    def terms(self, x, y, noise):  # noqa: ARG002
+        return {"slope": self.slope.clone(), "data": x.mean() + 0 * self.slope}
+
+    def end_map(self, codes, y):
+        self.ended.append((codes.flatten().tolist(), y.flatten().tolist(), float(self.slope)))
+
+
+@pytest.mark.parametrize("stopped", [None, 3])
+def test_a_map_is_ended_once_with_all_codes_when_its_last_epoch_is_done(stopped):
+    training = following(epochs=3, stages={"map": 2, "rest": 1})
+    batches = batches_of(np.arange(8, dtype=np.float32)[:, None], np.int8([[0], [1]] * 4))
+    state = start(Mapped(), training, CPU)
+    if stopped is not None:  # in the second epoch of two steps
+        run(state, batches, training, after(stopped))
+        assert state.model.ended == []
+    run(state, batches, training)
+    [(codes, labels, slope)] = state.model.ended
+    assert codes == list(range(8))
+    assert labels == [0, 1] * 4
+    assert slope == pytest.approx(-4 * 0.01)
+
+
+def test_mirror_images_do_not_count_when_a_map_is_ended():
+    training = following(epochs=1, stages={"map": 1}, flip=True)
+    x = np.random.default_rng(0).integers(0, 256, (6, 4, 4, 3), dtype=np.uint8)
+
+    class Pictured(Mapped):
+        def mu(self, x):
+            return x[:, :, :, 0].flatten(1)
+
+    state = start(Pictured(), training, CPU)
+    run(state, batches_of(x), training)
+    [(codes, _, _)] = state.model.ended
+    assert codes == pytest.approx((x[:, :, 0].transpose(0, 2, 1) / 255).flatten().tolist())

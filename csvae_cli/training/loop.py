@@ -16,7 +16,7 @@ from csvae_cli.errors import WorkError
 from csvae_cli.processes import ALONE, Processes
 from csvae_cli.training.state import State
 from csvae_cli.training.step import refuse_broken, step_of
-from models.kind import MAP
+from models.kind import MAP, Kind
 
 _CHECK_EVERY = 50
 """Steps between looks at the terms on an accelerator, where each look makes the host wait."""
@@ -122,6 +122,8 @@ def train(
         rate = learning_rate(config, state.epoch)
         state.epoch, state.step, state.sums = state.epoch + 1, 0, {}
         model.stage = None
+        if on_codes and state.epoch == stage.first + stage.epochs:
+            _end_map(model.eval(), batches, len(pictures), processes)
         yield Epoch(state.epoch, means, speed, rate, stage.name)
 
 
@@ -167,6 +169,14 @@ def _codes(
     s = torch.cat(codes)
     labels = y.cpu().repeat(len(s) // len(batches), 1)
     return Batches(Split(s.cpu().numpy(), labels.numpy(), ()), compute)
+
+
+@torch.no_grad()
+def _end_map(model: Kind, codes: Batches, pictures: int, processes: Processes) -> None:
+    """The map ends with the codes of all pictures; not of their mirror images, which are nobody else's."""
+    parts = [part for part, _ in codes.chunks(len(codes))]
+    model.end_map(torch.cat(parts)[:pictures], codes.y[:pictures])
+    processes.like_the_first(model.parameters())
 
 
 def learning_rate(config: TrainingConfig, epoch: float) -> float:
