@@ -41,9 +41,10 @@ def linear_shift(z: Tensor, t: Tensor, y: Tensor) -> Tensor:
 
     z: N×D; t: N×k, a number for each label; y: N×k in {1, 0, −1}; a label's unknown rows do not count for it.
     """
-    z64, t64, known = exact(z), exact(t), y >= 0
-    count = known.sum(0).clamp(min=1)
+    z64, t64 = exact(z), exact(t)
     labels = y.to(z64)
+    known = labels >= 0
+    count = known.sum(0).clamp(min=1)
     centred = torch.where(known, labels - (labels * known).sum(0) / count, 0.0) / count
     spread = (z64 - z64.mean(0)).square().sum() / len(z)
     by_t = torch.linalg.pinv(t64.T @ centred, rtol=1e-6)  # of exclusive labels one is told by the others
