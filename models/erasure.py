@@ -24,8 +24,8 @@ def linear_eraser(z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     deviations = torch.where(used, variances, 1.0).sqrt()
     whiten = axes * torch.where(used, 1 / deviations, 0.0) @ axes.T
     colour = axes * torch.where(used, deviations, 0.0) @ axes.T
-    covariances = [_covariance(centred, y[:, label]) for label in range(y.shape[1])]
-    directions, strengths, _ = torch.linalg.svd(whiten @ torch.stack(covariances, dim=1), full_matrices=False)
+    covariances = centred.T @ _instruments(y, centred)
+    directions, strengths, _ = torch.linalg.svd(whiten @ covariances, full_matrices=False)
     directions = directions[:, strengths > _NEGLIGIBLE]
     matrix = colour @ directions @ directions.T @ whiten
     return mean.to(z), matrix.to(z)
@@ -42,23 +42,19 @@ def linear_shift(z: Tensor, t: Tensor, y: Tensor) -> Tensor:
     z: N×D; t: N×k, a number for each label; y: N×k in {1, 0, −1}; a label's unknown rows do not count for it.
     """
     z64, t64 = exact(z), exact(t)
-    labels = y.to(z64)
-    known = labels >= 0
-    count = known.sum(0).clamp(min=1)
-    centred = torch.where(known, labels - (labels * known).sum(0) / count, 0.0) / count
+    labels = _instruments(y, z64)
     spread = (z64 - z64.mean(0)).square().sum() / len(z)
-    by_t = torch.linalg.pinv(t64.T @ centred, rtol=1e-6)  # of exclusive labels one is told by the others
-    shift = z64.T @ centred @ by_t
-    chance = spread * (by_t.T @ (centred.T @ centred) @ by_t).diagonal()
+    by_t = torch.linalg.pinv(t64.T @ labels, rtol=1e-6)  # of exclusive labels one is told by the others
+    shift = z64.T @ labels @ by_t
+    chance = spread * (by_t.T @ (labels.T @ labels) @ by_t).diagonal()
     kept = 1 - chance / shift.square().sum(0).clamp(min=1e-12)
     shrunk: Tensor = shift * kept.clamp(min=0)
     return shrunk.to(z)
 
 
-def _covariance(centred: Tensor, label: Tensor) -> Tensor:
-    """Of z (N×D, centred) with one label over the rows where it is known, D."""
-    known = (label >= 0).to(centred.device)
-    if not known.any():
-        return torch.zeros_like(centred[0])
-    values = label.to(centred)[known]
-    return centred[known].T @ (values - values.mean()) / len(values)
+def _instruments(y: Tensor, like: Tensor) -> Tensor:
+    """N×k: zᵀ times it is the covariance of z with each label (D×k), over the rows where that is known."""
+    labels = y.to(like)
+    known = labels >= 0
+    count = known.sum(0).clamp(min=1)
+    return torch.where(known, labels - (labels * known).sum(0) / count, 0.0) / count

@@ -262,9 +262,9 @@ class FlowCSVAE(Kind):
         """
         assert self.critic is not None
         i = self._one_styled(noise, s.device)
-        w = split(u, self.w_dims)[1]
-        _, unlike = self._unlike(i, y, w, noise)
-        giver = partners(self._alike(y).fill_diagonal_(False), noise)
+        alike, w = self._alike(y), split(u, self.w_dims)[1]
+        _, unlike = self._unlike(i, y, w, alike, noise)
+        giver = partners(alike.fill_diagonal_(False), noise)
         edited = self._worn(i, u, [w[j][unlike] for j in self.styled])
         codes = self.flow.inverse(torch.cat([edited, torch.where(self.columns[i], u[giver], u)]))
         own, edited, exchanged = self.flow.whitened(torch.cat([s, codes])).chunk(3)
@@ -298,7 +298,7 @@ class FlowCSVAE(Kind):
             s = self.mu(x)
             u = self.flow.map(s)
             w = split(u, self.w_dims)[1]
-            has, giver = self._unlike(i, y, w, noise)
+            has, giver = self._unlike(i, y, w, self._alike(y), noise)
             free = torch.rand(len(x), 1, generator=noise, device=x.device) < _FREE
             free &= (giver != torch.arange(len(x), device=x.device))[:, None]
             styles = [
@@ -324,14 +324,14 @@ class FlowCSVAE(Kind):
 
     @torch.no_grad()
     def _unlike(
-        self, i: Tensor, y: Tensor, w: Sequence[Tensor], noise: torch.Generator | None
+        self, i: Tensor, y: Tensor, w: Sequence[Tensor], alike: Tensor, noise: torch.Generator | None
     ) -> tuple[Tensor, Tensor]:
         """Who has the label of this number (1), bool N×1, and for each somebody alike who differs in it, N.
 
-        Where the label is unknown, w says it; alike is who has the same kept labels.
+        Where the label is unknown, w says it.
         """
         has = torch.where(y < 0, self.label_logits(w) > 0, y == 1).index_select(1, i)
-        return has, partners(self._alike(y) & (has != has.T), noise)
+        return has, partners(alike & (has != has.T), noise)
 
     def _worn(self, i: Tensor, u: Tensor, styles: Sequence[Tensor]) -> Tensor:
         """(z, w) of people (N×code_dim), `wearing` styles of the label of this number (1).

@@ -174,8 +174,7 @@ def _codes(
 @torch.no_grad()
 def _end_map(model: Kind, codes: Batches, pictures: int, processes: Processes) -> None:
     """The map ends with the codes of all pictures; not of their mirror images, which are nobody else's."""
-    parts = [part for part, _ in codes.chunks(len(codes))]
-    model.end_map(torch.cat(parts)[:pictures], codes.y[:pictures])
+    model.end_map(*codes.rows(torch.arange(pictures, device=codes.x.device)))
     processes.like_the_first(model.parameters())
 
 
