@@ -10,7 +10,7 @@ Pictures are float N×C×H×W in [0, 1], points float N×D.
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -172,11 +172,15 @@ class _PaperTrunk(nn.Module):
         super().__init__()
         _divisible(height, width, 8)
         layers: list[nn.Module] = []
-        for inputs, outputs in ((channels, 64), (64, 128), (128, 256)):
-            layers += [nn.Conv2d(inputs, outputs, 5, 2, 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+        for kind, inputs, outputs in (
+            (_FromPicture, channels, 64),
+            (nn.Conv2d, 64, 128),
+            (nn.Conv2d, 128, 256),
+        ):
+            layers += [kind(inputs, outputs, 5, 2, 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
         self.convolutions = nn.Sequential(*layers)
         self.dense = nn.Sequential(
-            nn.Linear(256 * (height // 8) * (width // 8), 2048, bias=False), nn.BatchNorm1d(2048), nn.ReLU()
+            _Dense(256 * (height // 8) * (width // 8), 2048), nn.BatchNorm1d(2048), nn.ReLU()
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -192,7 +196,7 @@ class _PaperDecoder(nn.Module):
         _divisible(height, width, 8)
         self.grid = (256, height // 8, width // 8)
         cells = self.grid[0] * self.grid[1] * self.grid[2]
-        self.dense = nn.Sequential(nn.Linear(inputs, cells, bias=False), nn.BatchNorm1d(cells), nn.ReLU())
+        self.dense = nn.Sequential(_Dense(inputs, cells), nn.BatchNorm1d(cells), nn.ReLU())
         layers: list[nn.Module] = []
         for outer, inner in ((256, 256), (256, 128), (128, 32)):
             layers += [
@@ -207,15 +211,39 @@ class _PaperDecoder(nn.Module):
         return 0.5 * x + 0.5
 
 
-class _ToPicture(nn.Conv2d):
-    """A 5×5 convolution to the few channels of a picture, on a GPU as one of 2×2 blocks of pixels.
+class _FromPicture(nn.Conv2d):
+    """A 5×5 convolution of stride 2 of a picture's few channels, on a GPU as one of 2×2 blocks of pixels.
 
     Matrix units take channels by the dozen: with three, most of their work is for nothing. On a CPU the plain
     one is faster.
     """
 
     def forward(self, x: Tensor) -> Tensor:
+        return halved(x, self.weight) if x.is_cuda else super().forward(x)
+
+
+class _ToPicture(nn.Conv2d):
+    """A 5×5 convolution to the few channels of a picture, on a GPU as one of 2×2 blocks of pixels."""
+
+    def forward(self, x: Tensor) -> Tensor:
         return blocked(x, self.weight, self.bias) if x.is_cuda else super().forward(x)
+
+
+_UNITS = 8
+"""Channels that matrix units take at once: others are brought to a multiple, which libraries do slowly."""
+
+
+def halved(x: Tensor, weight: Tensor) -> Tensor:
+    """The same as conv2d(x, weight, stride=2, padding=2), by a 3×3 convolution of blocks of pixels.
+
+    x: N×C×H×W, H and W even; weight: K×C×5×5, of which a row and a column of zeros make 3×3 blocks.
+    """
+    outputs, inputs = weight.shape[:2]
+    spare = -4 * inputs % _UNITS
+    each = F.pad(weight, (0, 1, 0, 1)).view(outputs, inputs, 3, 2, 3, 2)
+    kernel = each.permute(0, 3, 5, 1, 2, 4).reshape(outputs, 4 * inputs, 3, 3)
+    blocks, kernel = (F.pad(one, (0, 0, 0, 0, 0, spare)) for one in (_blocks(x), kernel))
+    return F.conv2d(blocks, kernel.contiguous(memory_format=torch.channels_last), padding=1)
 
 
 def blocked(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -226,13 +254,21 @@ def blocked(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """
     outputs, inputs = weight.shape[:2]
     count, _, height, width = x.shape
+    spare = -4 * outputs % _UNITS
     sides = [F.pad(weight, (right, 1 - right, down, 1 - down)) for down in (0, 1) for right in (0, 1)]
     each = torch.cat(sides).view(4 * outputs, inputs, 3, 2, 3, 2)
     kernel = each.permute(0, 3, 5, 1, 2, 4).reshape(4 * outputs, 4 * inputs, 3, 3)
-    pixels = x.permute(0, 2, 3, 1).reshape(count, height // 2, 2, width // 2, 2, inputs)
-    blocks = pixels.permute(0, 1, 3, 2, 4, 5).reshape(count, height // 2, width // 2, -1).permute(0, 3, 1, 2)
-    found = F.conv2d(blocks, kernel, None if bias is None else bias.repeat(4), padding=1)
+    kernel = F.pad(kernel, (0, 0, 0, 0, 0, 0, 0, spare)).contiguous(memory_format=torch.channels_last)
+    repeated = None if bias is None else F.pad(bias.repeat(4), (0, spare))
+    found = F.conv2d(_blocks(x), kernel, repeated, padding=1)[:, : 4 * outputs]
     return _unblocked(found.permute(0, 2, 3, 1).reshape(count, height // 2, width // 2, 2, 2, outputs))
+
+
+def _blocks(x: Tensor) -> Tensor:
+    """N×C×2H×2W -> N×4C×H×W, each place a block of 2×2 pixels, channels last in memory."""
+    count, channels, height, width = x.shape
+    pixels = x.permute(0, 2, 3, 1).reshape(count, height // 2, 2, width // 2, 2, channels)
+    return pixels.permute(0, 1, 3, 2, 4, 5).reshape(count, height // 2, width // 2, -1).permute(0, 3, 1, 2)
 
 
 def _unblocked(blocks: Tensor) -> Tensor:
@@ -240,6 +276,40 @@ def _unblocked(blocks: Tensor) -> Tensor:
     count, height, width = blocks.shape[:3]
     rows = blocks.permute(0, 1, 3, 2, 4, 5).reshape(count, 2 * height, 2 * width, -1)
     return rows.permute(0, 3, 1, 2)
+
+
+class _Dense(nn.Linear):
+    """A matrix, which on a GPU gets its gradient in its own precision from a product in a lower one.
+
+    Autograd would have the gradient in the lower precision and bring it to the matrix's, which takes longer
+    than the product where the matrix is large and the batch is not.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not (x.is_cuda and torch.is_autocast_enabled("cuda")):
+            return super().forward(x)
+        precision = torch.get_autocast_dtype("cuda")
+        product: Tensor = _Product.apply(x.to(precision), self.weight)
+        return product
+
+
+class _Product(torch.autograd.Function):
+    """x Wᵀ in x's precision; the gradient of W in W's."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+        low = weight.to(x.dtype)
+        ctx.save_for_backward(x, low)
+        ctx.precision = weight.dtype
+        return x @ low.T
+
+    @staticmethod
+    def backward(ctx: Any, *above: Tensor) -> tuple[Tensor, Tensor]:
+        x, low = ctx.saved_tensors
+        return above[0] @ low, torch.mm(above[0].T, x, out_dtype=ctx.precision)
 
 
 class _Doubling(nn.ConvTranspose2d):

@@ -1,5 +1,7 @@
 """Recorded steps on a GPU: the same as plain ones; skipped where there is no GPU."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -126,3 +128,34 @@ def test_in_bf16_the_losses_are_those_of_fp32(kind):
     found = [record.terms for record in records if isinstance(record, Epoch)]
     for epoch, other in zip(found, expected, strict=True):
         assert epoch == pytest.approx(other, rel=0.1, abs=0.05)
+
+
+@pytest.mark.usefixtures("exact")
+def test_large_weights_that_go_ahead_end_where_they_would(monkeypatch):
+    config, batches = training("vae", max_norm=None), pictures()
+    torch.manual_seed(0)
+    first = build("vae", shape=(3, 32, 32), labels=3, network="paper", latent_dim=16)
+    assert any(weight.numel() >= step._LARGE for weight in first.parameters())
+    ahead, behind = copy.deepcopy(first), copy.deepcopy(first)
+    found = epochs_of(start(ahead, config, GPU), config, batches)
+    monkeypatch.setattr(step, "_LARGE", 10**12)
+    expected = epochs_of(start(behind, config, GPU), config, batches)
+    for epoch, other in zip(found, expected, strict=True):
+        assert epoch == pytest.approx(other, rel=2e-2, abs=2e-3)
+
+
+def test_the_papers_network_in_bf16_has_the_gradients_of_fp32_on_a_cpu():
+    torch.manual_seed(0)
+    plain = build("vae", shape=(3, 32, 32), labels=3, network="paper", latent_dim=16)
+    low = copy.deepcopy(plain).cuda().to(memory_format=torch.channels_last)
+    x = torch.rand(16, 3, 32, 32)
+    plain.decoder(plain.trunk(x)[:, :16]).square().sum().backward()
+    with torch.autocast("cuda", dtype=torch.bfloat16):
+        seen = low.decoder(low.trunk(x.cuda().contiguous(memory_format=torch.channels_last))[:, :16])
+    seen.float().square().sum().backward()
+    pairs = zip(plain.named_parameters(), low.parameters(), strict=True)
+    for (name, weight), other in pairs:
+        if weight.grad is not None:
+            assert other.grad.dtype == torch.float32
+            likeness = torch.cosine_similarity(weight.grad.flatten(), other.grad.cpu().flatten(), dim=0)
+            assert likeness > 0.98, name

@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from models.networks import _Doubling, blocked
+from models.networks import _Doubling, blocked, halved
 
 
 def same(found, expected, inputs):
@@ -28,3 +28,10 @@ def test_a_convolution_of_blocks_is_the_plain_one():
     layer = torch.nn.Conv2d(6, 3, 5, padding=2)
     x = torch.randn(2, 6, 8, 4).to(memory_format=torch.channels_last).requires_grad_()
     same(blocked(x, layer.weight, layer.bias), layer(x), (x, *layer.parameters()))
+
+
+def test_a_convolution_of_blocks_with_stride_two_is_the_plain_one():
+    torch.manual_seed(0)
+    layer = torch.nn.Conv2d(3, 5, 5, 2, 2, bias=False)
+    x = torch.randn(2, 3, 8, 12).to(memory_format=torch.channels_last).requires_grad_()
+    same(halved(x, layer.weight), layer(x), (x, layer.weight))

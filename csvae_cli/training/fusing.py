@@ -1,6 +1,6 @@
 """Networks compiled for a long training on a GPU: what lies between convolutions becomes one pass."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -19,14 +19,14 @@ _LONGEST = 160
 
 
 def fused(step: Step, model: nn.Module, backend: str | Callable[..., Any] = "inductor") -> Step:
-    """The same step with the model's networks of convolutions compiled by torch.compile's backend.
+    """The same step with the model's convolutions and what is between them compiled by torch.compile.
 
     They are compiled in the step alone: a look at the model shows them other sizes, for each of which they
     would be compiled anew. Where the first step fails with them, that is said, and they are as they were.
     """
-    networks = [part for part in model.children() if _is_convolutional(part)]
+    networks = list(_convolutional(model))
     for network in networks:
-        network.compile(dynamic=False, backend=backend)
+        network._compiled_call_impl = torch.compile(network.forward, dynamic=False, backend=backend)
     torch.compiler.set_stance("force_eager")
     tried = False
 
@@ -51,5 +51,16 @@ def fused(step: Step, model: nn.Module, backend: str | Callable[..., Any] = "ind
     return taken
 
 
-def _is_convolutional(part: nn.Module) -> bool:
-    return any(isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) for layer in part.modules())
+def _convolutional(module: nn.Module) -> Iterator[nn.Module]:
+    """The largest parts that have convolutions and no matrix.
+
+    A matrix gets its gradient before the convolutions below get theirs, and its step meanwhile.
+    """
+    layers = list(module.modules())
+    if not any(isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) for layer in layers):
+        return
+    if not any(isinstance(layer, nn.Linear) for layer in layers):
+        yield module
+        return
+    for part in module.children():
+        yield from _convolutional(part)

@@ -197,8 +197,10 @@ def _order(count: int, seed: int, epoch: int) -> Tensor:
 
 def _refuse_broken_weights(state: State) -> None:
     """Finite terms may have gradients that are not; nothing that came of them may be kept as good."""
-    for name, value in state.model.state_dict().items():
-        if not bool(value.isfinite().all()):
+    weights = state.model.state_dict()
+    finite = torch.stack([value.isfinite().all() for value in weights.values()]).tolist()
+    for name, is_finite in zip(weights, finite, strict=True):
+        if not is_finite:
             raise WorkError(
                 f"Training diverged in epoch {state.epoch + 1}: {name} is no longer finite; the last good "
                 "weights stay. Lower the learning rate, or use --precision fp32."

@@ -1,13 +1,15 @@
 """One step of training: terms, gradients, optimisers; on a GPU recorded once and replayed as a whole."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from functools import partial
 
 import torch
 from torch import Tensor
 from torch.autograd.graph import increment_version
 from torch.nn.utils import clip_grad_norm_
+from torch.optim import Adam
 
 from csvae_cli import output
 from csvae_cli.config import TrainingConfig
@@ -21,6 +23,9 @@ from models.kind import ADVERSARY, MAP
 
 _PLAIN = 3
 """Steps that are taken before one is recorded: in the first ones libraries choose how to go about it."""
+
+_LARGE = 2**22
+"""Numbers in a weight whose step takes long."""
 
 _DRAW = 4
 """Batches' worth of codes that each of the adversary's further steps draws."""
@@ -69,7 +74,9 @@ def take(
     loss = torch.stack([config.weight(name) * term for name, term in terms.items()]).sum()
     for optimiser in state.optimisers.values():
         optimiser.zero_grad()
-    loss.backward()
+    goes_ahead = compute.device.type == "cuda" and processes.count == 1 and config.max_norm is None
+    with _ahead(state.optimisers.values()) if goes_ahead else nullcontext():
+        loss.backward()
     processes.average(model.parameters())
     for group, optimiser in state.optimisers.items():
         if config.max_norm is not None and group != ADVERSARY:
@@ -78,6 +85,37 @@ def take(
     if ADVERSARY in state.optimisers and config.adversary_steps > 1:
         _train_adversary(state, config, compute, processes)
     return told
+
+
+@contextmanager
+def _ahead(optimisers: Iterable[Adam]) -> Iterator[None]:
+    """Within, a large weight takes its step as soon as it has its gradient, beside the rest of the way back.
+
+    With it go all others that have theirs. Adam waits for memory, while convolutions wait for arithmetic.
+    """
+    beside = torch.cuda.Stream()
+    kept: list[Tensor | None] = []  # until all is done: what comes after would write over their memory
+
+    def move(optimiser: Adam, _: Tensor) -> None:
+        beside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(beside):
+            optimiser.step()
+        for weight in optimiser.param_groups[0]["params"]:
+            kept.append(weight.grad)
+            weight.grad = None
+
+    hooks = [
+        weight.register_post_accumulate_grad_hook(partial(move, optimiser))
+        for optimiser in optimisers
+        for weight in optimiser.param_groups[0]["params"]
+        if weight.numel() >= _LARGE
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+        torch.cuda.current_stream().wait_stream(beside)
 
 
 class Recorded:
