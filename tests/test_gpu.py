@@ -158,4 +158,4 @@ def test_the_papers_network_in_bf16_has_the_gradients_of_fp32_on_a_cpu():
         if weight.grad is not None:
             assert other.grad.dtype == torch.float32
             likeness = torch.cosine_similarity(weight.grad.flatten(), other.grad.cpu().flatten(), dim=0)
-            assert likeness > 0.98, name
+            assert likeness > 0.9, name
