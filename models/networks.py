@@ -178,13 +178,13 @@ class _PaperTrunk(nn.Module):
             (nn.Conv2d, 128, 256),
         ):
             layers += [kind(inputs, outputs, 5, 2, 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
-        self.convolutions = nn.Sequential(*layers)
+        self.convolutions = nn.Sequential(*layers, nn.Flatten())
         self.dense = nn.Sequential(
             _Dense(256 * (height // 8) * (width // 8), 2048), nn.BatchNorm1d(2048), nn.ReLU()
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        features: Tensor = self.dense(self.convolutions(2 * x - 1).flatten(1))
+        features: Tensor = self.dense(self.convolutions(2 * x - 1))
         return features
 
 
@@ -196,7 +196,7 @@ class _PaperDecoder(nn.Module):
         _divisible(height, width, 8)
         self.grid = (256, height // 8, width // 8)
         cells = self.grid[0] * self.grid[1] * self.grid[2]
-        self.dense = nn.Sequential(_Dense(inputs, cells), nn.BatchNorm1d(cells), nn.ReLU())
+        self.dense = nn.Sequential(nn.Linear(inputs, cells, bias=False), nn.BatchNorm1d(cells), nn.ReLU())
         layers: list[nn.Module] = []
         for outer, inner in ((256, 256), (256, 128), (128, 32)):
             layers += [
@@ -279,10 +279,10 @@ def _unblocked(blocks: Tensor) -> Tensor:
 
 
 class _Dense(nn.Linear):
-    """A matrix, which on a GPU gets its gradient in its own precision from a product in a lower one.
+    """A large matrix, which on a GPU gets its gradient in its own precision from a product in a lower one.
 
     Autograd would have the gradient in the lower precision and bring it to the matrix's, which takes longer
-    than the product where the matrix is large and the batch is not.
+    than the product.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:

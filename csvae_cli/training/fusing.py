@@ -14,6 +14,9 @@ Step = Callable[[Tensor], Mapping[str, Tensor]]
 WORTH = 10_000_000
 """Pictures that a stage must show for compiling (a quarter of a minute) to pay."""
 
+LARGE = 2**22
+"""Numbers in a weight whose step takes long."""
+
 _LONGEST = 160
 """Characters of a compiler's complaint that people are shown."""
 
@@ -24,7 +27,7 @@ def fused(step: Step, model: nn.Module, backend: str | Callable[..., Any] = "ind
     They are compiled in the step alone: a look at the model shows them other sizes, for each of which they
     would be compiled anew. Where the first step fails with them, that is said, and they are as they were.
     """
-    networks = list(_convolutional(model))
+    networks = list(_parts(model))
     for network in networks:
         network._compiled_call_impl = torch.compile(network.forward, dynamic=False, backend=backend)
     torch.compiler.set_stance("force_eager")
@@ -51,16 +54,14 @@ def fused(step: Step, model: nn.Module, backend: str | Callable[..., Any] = "ind
     return taken
 
 
-def _convolutional(module: nn.Module) -> Iterator[nn.Module]:
-    """The largest parts that have convolutions and no matrix.
+def _parts(module: nn.Module) -> Iterator[nn.Module]:
+    """The largest parts within that have convolutions and no large weight.
 
-    A matrix gets its gradient before the convolutions below get theirs, and its step meanwhile.
+    A compiled part gives all of its gradients at its end, and a large weight is to have its own before.
     """
-    layers = list(module.modules())
-    if not any(isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) for layer in layers):
-        return
-    if not any(isinstance(layer, nn.Linear) for layer in layers):
-        yield module
-        return
     for part in module.children():
-        yield from _convolutional(part)
+        if any(isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) for layer in part.modules()):
+            if all(weight.numel() < LARGE for weight in part.parameters()):
+                yield part
+            else:
+                yield from _parts(part)

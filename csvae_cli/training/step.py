@@ -17,15 +17,12 @@ from csvae_cli.data.batches import Batches
 from csvae_cli.device import Compute
 from csvae_cli.errors import WorkError
 from csvae_cli.processes import Processes
-from csvae_cli.training.fusing import WORTH, Step, fused
+from csvae_cli.training.fusing import LARGE, WORTH, Step, fused
 from csvae_cli.training.state import State
 from models.kind import ADVERSARY, MAP
 
 _PLAIN = 3
 """Steps that are taken before one is recorded: in the first ones libraries choose how to go about it."""
-
-_LARGE = 2**22
-"""Numbers in a weight whose step takes long."""
 
 _DRAW = 4
 """Batches' worth of codes that each of the adversary's further steps draws."""
@@ -108,7 +105,7 @@ def _ahead(optimisers: Iterable[Adam]) -> Iterator[None]:
         weight.register_post_accumulate_grad_hook(partial(move, optimiser))
         for optimiser in optimisers
         for weight in optimiser.param_groups[0]["params"]
-        if weight.numel() >= _LARGE
+        if weight.numel() >= LARGE
     ]
     try:
         yield
