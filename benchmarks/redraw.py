@@ -1,0 +1,89 @@
+"""The stage `edits` again for a finished flow-csvae: its decoder learns to hold what edits leave alone.
+
+    python benchmarks/redraw.py MODEL --data-dir DIR --out REDRAWN [--epochs 10] [--hold 10000] [--share 0.7]
+
+A reader is taught first (a finished model has none); encoder, map and W stay what they are. The decoder of
+REDRAWN is the mean of the one before and the one after, which draws hardly worse than the first and holds
+hardly less than the second (Wortsman et al. 2022, Robust fine-tuning of zero-shot models). A second start
+goes on where the first was stopped.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from torch import Tensor
+
+from csvae_cli import runs
+from csvae_cli.config import to_json
+from csvae_cli.data import sources
+from csvae_cli.device import resolve
+from csvae_cli.presets import Facts, default
+from csvae_cli.training import checkpoint
+from csvae_cli.training.state import start
+from models.flow_csvae import EDITS, READER
+from models.kind import build
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", type=Path, help="a run directory, or the model inside the package")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--reader", type=int, default=3, help="epochs of the reader")
+    parser.add_argument("--epochs", type=int, default=10, help="epochs of edits")
+    parser.add_argument("--hold", type=float, default=10_000.0)
+    parser.add_argument("--shown", type=float, default=8_000.0)
+    parser.add_argument("--share", type=float, default=0.7, help="of the decoder after, in the mean")
+    parser.add_argument("--data-dir", type=Path, required=True)
+    options = parser.parse_args()
+    source, target = runs.Run(options.model), runs.Run(options.out)
+    run = runs.Run(target.path / "training")
+    if not run.config.exists():
+        stages = {READER: options.reader, EDITS: options.epochs}
+        prepare(source, run, options.data_dir, stages, {"hold": options.hold, "shown": options.shown})
+    subprocess.run([sys.executable, "-m", "csvae_cli", "train", "--resume", str(run.path)], check=True)
+    before, after = runs.read_tensors(source.model), runs.read_tensors(run.model)
+    runs.write_tensors(target.model, mean(before, after, options.share))
+    shutil.copyfile(source.statistics, target.statistics)
+    shutil.copyfile(run.config, target.config)
+
+
+def prepare(
+    source: runs.Run, run: runs.Run, data_dir: Path, stages: dict[str, int], weights: dict[str, float]
+) -> None:
+    """A run before its first epoch, with the weights of the finished model."""
+    found = runs.read_config(source.config)
+    data = sources.read(found.data.dataset, data_dir, found.model.keep)
+    facts = Facts(len(data.splits["train"]), data.model_shape, data.attributes, found.model.keep)
+    _, training = default(found.model.kind, found.model.network, facts)
+    epochs = sum(stages.values())
+    training = replace(
+        training,
+        epochs=epochs,
+        stages=stages,
+        report_every=epochs,
+        learning_rate=found.training.learning_rate,
+        weights={**training.weights, **weights},
+    )
+    model = build(found.model.kind, **found.model.build_options())
+    runs.load_weights(model, runs.read_tensors(source.model), source.path)
+    where = replace(found.data, data_dir=str(data_dir), fingerprint=data.fingerprint)
+    run.path.mkdir(parents=True)
+    runs.write(run.config, to_json(replace(found, training=training, data=where)).encode())
+    checkpoint.save(run, start(model, training, resolve()), checkpoint.Progress(0, None))
+
+
+def mean(before: dict[str, Tensor], after: dict[str, Tensor], share: float) -> dict[str, Tensor]:
+    """The weights before, with a decoder that is `after` by that share."""
+    return {
+        name: weight.float().lerp(after[name].float(), share) if name.startswith("decoder.") else weight
+        for name, weight in before.items()
+    }
+
+
+if __name__ == "__main__":
+    main()
