@@ -4,7 +4,6 @@ docs/flow-csvae.md derives the objective from the paper's M1.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -43,9 +42,6 @@ _WITHOUT, _WITH = 2.5, 1.0
 _FREE, _CLEAR = 0.4, 0.95
 """The share of edits that take a style of nobody, and the probability with which those are to be seen."""
 
-_STILL = 15.0
-"""How many times as much `outside` counts in the stage `edits`, where it is what edits might win by."""
-
 
 class FlowCSVAE(Kind):
     """s ~ q(s|x), p(x|s); (z, w) = f(s); p(z) = N(0, I), p(w|y) = Π p(w_i|y_i) with learnt Gaussians.
@@ -55,12 +51,9 @@ class FlowCSVAE(Kind):
 
     Three groups, each trained in a stage of its own: a `reader` of labels from pictures, whose features tell
     the autoencoder what matters to the eye (none for points); the `autoencoder`; the `map`. Where styles are
-    edited a `critic` is trained beside the map, and tells it what gives exchanged styles away; and in a last
-    stage, `edits`, map and decoder learn together, of edits too, with everything else at rest.
+    edited a `critic` is trained beside the map, and tells it what gives exchanged styles away; and a last
+    stage, `edits`, lets the decoder draw edits too, with everything else at rest.
     """
-
-    maps = (MAP, EDITS)
-    paces: ClassVar = {EDITS: 0.3}
 
     for_training = ("reader.", "critic.", "log_var_head.", "style_heads.", "contrast_", "beyond_", "weight")
 
@@ -181,10 +174,7 @@ class FlowCSVAE(Kind):
         `map_terms`; hold, shown: see `edit_terms`.
         """
         if self.stage == EDITS:
-            with torch.no_grad():
-                codes = self.map_input(x, self.mu(x))
-            edits, of_map = self.edit_terms(x, codes, y, noise), self.map_terms(codes, y, noise)
-            return {**edits, **of_map, "outside": _STILL * of_map["outside"]}
+            return self.edit_terms(x, y, noise)
         terms: dict[str, Tensor] = {}
         if self.reader is not None and self.stage in (None, READER):
             terms["reading"] = known_cross_entropy(self.reader.logits(x).float(), y, self._per_known(y))
@@ -199,7 +189,7 @@ class FlowCSVAE(Kind):
                 codes = self.map_input(x, self.mu(x))
             terms |= self.map_terms(codes, y, noise)
             if self.styled:
-                edits = self.edit_terms(x, codes, y, noise)
+                edits = self.edit_terms(x, y, noise)
                 terms |= {name: edits[name] for name in ("hold", "shown")}
         return terms
 
@@ -293,24 +283,19 @@ class FlowCSVAE(Kind):
             "critic": of_own + of_exchanged,
         }
 
-    def edit_terms(
-        self, x: Tensor, codes: Tensor, y: Tensor, noise: torch.Generator | None
-    ) -> dict[str, Tensor]:
-        """Of pictures, their `map_input` and an edit of each, of one styled label drawn anew for every batch.
+    def edit_terms(self, x: Tensor, y: Tensor, noise: torch.Generator | None) -> dict[str, Tensor]:
+        """Of pictures and of an edit of each, of one styled label drawn anew for every batch.
 
         The edit takes the w_i of another who is alike in the kept labels and has not the same label i; or
         (two in five) a style of the prior's, clearly so; of those to whom nobody is alike, nothing.
         recon, features: as in `terms`, from mu. hold: KL, over all other labels, from what the reader sees in
         the picture as it is decoded to what it sees in the edit. shown: the same of label i, from what it
         sees in the giver, or from 0.95 and 0.05.
-
-        In the stage `edits` hold and shown train the map, too: by the share of its gradient that a code's
-        numbers are of a picture's, as which `recon` and `features` count.
         """
         assert self.reader is not None
         i = self._one_styled(noise, x.device)
-        s = codes[:, : self.code_dim]
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self.stage == EDITS):
+        with torch.no_grad():
+            s = self.mu(x)
             u = self.flow.map(s)
             w = split(u, self.w_dims)[1]
             has, giver = self._unlike(i, y, w, self._alike(y), noise)
@@ -325,7 +310,6 @@ class FlowCSVAE(Kind):
                 for j in self.styled
             ]
             edited = self.flow.inverse(self._worn(i, u, styles))
-        edited = edited.detach().lerp(edited, self.code_dim / x[0].numel())
         drawn = self.decoder(torch.cat([s, edited]))
         with frozen(self.reader):
             read, seen = self.reader.logits(drawn).float().chunk(2)
@@ -414,7 +398,8 @@ class FlowCSVAE(Kind):
         z − B t in place of z, t_i being how clearly w_i shows label i: w, the determinant and all else that
         the map has sorted stay as they are.
         """
-        u = torch.cat([self.flow.map(part) for part in codes.split(4 * _CHUNK)])
+        s = codes[:, : self.code_dim]
+        u = torch.cat([self.flow.map(part) for part in s.split(4 * _CHUNK)])
         clear = self.columns * torch.cat([u.new_zeros(self.latent_dim), *map(_axis, self.priors)])
         z = u[:, : self.latent_dim]
         shift = linear_shift(z, u @ clear.T, y)

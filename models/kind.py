@@ -76,12 +76,6 @@ class Kind(nn.Module, ABC):
     stage: str | None = None
     """The stage that `terms` is for; None: all terms."""
 
-    maps: tuple[str, ...] = (MAP,)
-    """The stages in which the map of a kind learns."""
-
-    paces: ClassVar[Mapping[str, float]] = {}
-    """The share of the learning rate that a stage takes, where it is not all."""
-
     for_training: ClassVar[tuple[str, ...]] = ()
     """What the names of weights begin with that a finished model works without."""
 
@@ -141,7 +135,7 @@ class Kind(nn.Module, ABC):
         raise NotImplementedError(type(self).__name__)
 
     def end_map(self, codes: Tensor, y: Tensor) -> None:
-        """Called with `mu` of all training pictures and their `map_labels`, after a stage of `maps`."""
+        """Called with `map_input` of all training pictures and their `map_labels`, after the stage `map`."""
 
     def wearing(self, attribute: int, w: Tensor, p: Tensor) -> Tensor:  # noqa: ARG002
         """w_i of people (N×d_i) who are given the style p (d_i or N×d_i), N×d_i: that style."""

@@ -153,7 +153,7 @@ def test_stages_train_their_own_terms_alone():
     assert {model.owners[name] for name in found} == {MAP}
 
 
-def test_edits_are_of_people_alike_and_train_decoder_and_map():
+def test_edits_are_of_people_alike_and_train_the_decoder_alone():
     torch.manual_seed(0)
     options = {"network": "light", "shape": (3, 32, 32), "labels": 2, "latent_dim": 6, "styled": 1}
     model = build("flow-csvae", **options)
@@ -166,39 +166,9 @@ def test_edits_are_of_people_alike_and_train_decoder_and_map():
     assert still["shown"].item() == pytest.approx(0, abs=1e-4)
     found = model.terms(x, torch.tensor([[1, 1], [0, 1], [1, 1], [0, 1]], dtype=torch.int8), noise())
     assert found["shown"].item() > 1e-3
-    (found["hold"] + found["shown"]).backward(retain_graph=True)
-    assert trained(model) == {"decoder", "flow", "priors"}
     torch.stack(list(found.values())).sum().backward()
-    assert trained(model) == {"decoder", "flow", "priors", "style_heads", "critic"}
-
-
-def test_pictures_move_the_map_in_the_stage_of_edits_alone_and_as_a_code_weighs_beside_a_picture():
-    torch.manual_seed(0)
-    options = {"network": "light", "shape": (3, 32, 32), "labels": 1, "latent_dim": 6, "styled": 1}
-    model = build("flow-csvae", **options)
-    x, y = torch.rand(4, 3, 32, 32), torch.tensor([[1], [0], [1], [0]], dtype=torch.int8)
-    seen = []
-    model.decoder.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
-    for stage in (None, EDITS):
-        model.stage = stage
-        model.zero_grad()
-        codes = model.map_input(x, model.mu(x)).detach()
-        model.edit_terms(x, codes, y, noise())["shown"].backward()
-        if stage is None:
-            assert trained(model) == {"decoder"}
-    model.zero_grad()
-    codes = model.map_input(x, model.mu(x)).detach()
-    model.edit_terms(x, codes, y, noise())
-    (slope,) = torch.autograd.grad(seen[-1][4:].sum(), model.flow.linear)
-    with torch.no_grad():
-        model.flow.linear[0, 6] += 1e-2
-        model.edit_terms(x, codes, y, noise())
-        changed = (seen[-1][4:] - seen[-2][4:]).sum() / 1e-2
-    assert float(slope[0, 6]) == pytest.approx(float(changed) * model.code_dim / 3072, rel=0.1)
-
-
-def trained(model):
-    return {name.partition(".")[0] for name, p in model.named_parameters() if p.grad is not None}
+    moved = {name.partition(".")[0] for name, p in model.named_parameters() if p.grad is not None}
+    assert moved == {"decoder"}
 
 
 def apart_along_the_first():

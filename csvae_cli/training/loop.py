@@ -94,7 +94,6 @@ def train(
         steps = len(batches) // batch
         model.train()
         model.stage = stage.name
-        pace = 1.0 if stage.name is None else model.paces.get(stage.name, 1.0)
         if stage != begun:
             begun, step = stage, step_of(state, batches, stage.epochs, config, compute, processes)
         order = _order(len(batches), config.seed, state.epoch).to(batches.x.device)
@@ -106,8 +105,7 @@ def train(
                 _refuse_broken_weights(state)
                 model.stage = None
                 return
-            rate = pace * learning_rate(config, state.epoch + state.step / steps)
-            state.set_rates(rate, config)
+            state.set_rates(learning_rate(config, state.epoch + state.step / steps), config)
             terms = step(processes.part(order[state.step * batch : (state.step + 1) * batch]))
             for name, term in terms.items():
                 sums[name] = sums.get(name, 0) + term
@@ -121,11 +119,11 @@ def train(
         totals = processes.mean(_to_host(sums, state.epoch), compute.device)
         means = {name: value / steps for name, value in totals.items()}
         speed = (steps - first) * batch / (time.perf_counter() - began)
-        rate = pace * learning_rate(config, state.epoch)
+        rate = learning_rate(config, state.epoch)
         state.epoch, state.step, state.sums = state.epoch + 1, 0, {}
         model.stage = None
-        if stage.name in model.maps and state.epoch == stage.first + stage.epochs:
-            _end_map(model.eval(), pictures, compute, processes)
+        if on_codes and state.epoch == stage.first + stage.epochs:
+            _end_map(model.eval(), batches, len(pictures), processes)
         yield Epoch(state.epoch, means, speed, rate, stage.name)
 
 
@@ -174,11 +172,9 @@ def _codes(
 
 
 @torch.no_grad()
-def _end_map(model: Kind, pictures: Batches, compute: Compute, processes: Processes) -> None:
+def _end_map(model: Kind, codes: Batches, pictures: int, processes: Processes) -> None:
     """The map ends with the codes of all pictures; not of their mirror images, which are nobody else's."""
-    with compute.autocast():
-        mu = torch.cat([model.mu(x) for x, _ in pictures.chunks(len(pictures))])
-        model.end_map(mu, model.map_labels(mu, pictures.y))
+    model.end_map(*codes.rows(torch.arange(pictures, device=codes.x.device)))
     processes.like_the_first(model.parameters())
 
 
