@@ -21,7 +21,6 @@ from csvae_cli import runs
 from csvae_cli.config import to_json
 from csvae_cli.data import sources
 from csvae_cli.device import resolve
-from csvae_cli.presets import Facts, default
 from csvae_cli.training import checkpoint
 from csvae_cli.training.state import start
 from models.flow_csvae import EDITS, READER
@@ -58,17 +57,9 @@ def prepare(
     """A run before its first epoch, with the weights of the finished model."""
     found = runs.read_config(source.config)
     data = sources.read(found.data.dataset, data_dir, found.model.keep)
-    facts = Facts(len(data.splits["train"]), data.model_shape, data.attributes, found.model.keep)
-    _, training = default(found.model.kind, found.model.network, facts)
     epochs = sum(stages.values())
-    training = replace(
-        training,
-        epochs=epochs,
-        stages=stages,
-        report_every=epochs,
-        learning_rate=found.training.learning_rate,
-        weights={**training.weights, **weights},
-    )
+    weights = {**found.training.weights, **weights}
+    training = replace(found.training, epochs=epochs, stages=stages, report_every=epochs, weights=weights)
     model = build(found.model.kind, **found.model.build_options())
     runs.load_weights(model, runs.read_tensors(source.model), source.path)
     where = replace(found.data, data_dir=str(data_dir), fingerprint=data.fingerprint)

@@ -105,7 +105,7 @@ def csvae(network: str, work: Path, batch: int) -> float:
     from csvae_cli.training.state import start
 
     compute = resolve()
-    pictures = torch.load(work / "pictures.pt").repeat(-(-PAPERS // PICTURES), 1, 1, 1)[:PAPERS].numpy()
+    pictures = torch.load(work / "pictures.pt")[torch.arange(PAPERS) % PICTURES].numpy()
     labels = torch.zeros(len(pictures), 1, dtype=torch.int8).numpy()
     split = Split(pictures, labels, tuple(map(str, range(len(pictures)))))
     # As long as the paper's schedule: what is done for long trainings alone is done here, before the clock.

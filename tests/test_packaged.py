@@ -12,6 +12,7 @@ from csvae_cli.app import main
 from csvae_cli.evaluation.evaluate import place_of_report
 
 PORTRAIT = Path(__file__).parent.parent / "docs" / "astronaut.jpg"
+PHOTO = PORTRAIT.with_name("portrait.jpg")
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +41,9 @@ def test_an_edit_is_seen_by_the_model_itself(attribute: str, capsys: pytest.Capt
     assert main([*common, "--own"]) == 0
     own = _probability(Path(f"astronaut-{attribute}") / "own.png", attribute)
     assert own < min(edited) - 0.2
+    # The same photo whole, its face found, as people have it: plainly without.
+    assert main(["transfer", str(PHOTO), "--attr", attribute, "--decoded", "--own"]) == 0
+    assert _probability(Path(f"portrait-{attribute}") / "own.png", attribute) < 0.5
 
 
 @pytest.mark.parametrize("style", ["--off", "--pc=1"])
