@@ -170,7 +170,12 @@ class Kind(nn.Module, ABC):
 
         strength: how far on the way there from the own w: 0 not at all, 2 as far again.
         """
-        count = len(codes.z_mu)
+        return self.decode(codes.z_mu, self.switched_w(codes, points, others, strength))
+
+    def switched_w(
+        self, codes: Codes, points: Mapping[int, Tensor], others: Others, strength: float
+    ) -> list[Tensor]:
+        """The w that `switch` asks for, of every attribute N×d_i."""
         w = []
         for attribute, own in enumerate(codes.w_mu):
             if attribute in points:
@@ -178,8 +183,8 @@ class Kind(nn.Module, ABC):
             elif others == "own":
                 w.append(own)
             else:
-                w.append(self.anchors(attribute)[0].expand(count, -1))
-        return self.decode(codes.z_mu, w)
+                w.append(self.anchors(attribute)[0].expand_as(own))
+        return w
 
     def settle(self, z_mu: Tensor, y: Tensor) -> None:  # noqa: ARG002 (the labels are for kinds that need them)
         """Called with all of z of training pictures (N×latent_dim) and their labels, before edits.

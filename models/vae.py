@@ -71,14 +71,9 @@ class VAE(Kind):
         (`others="absent"`).
         """
         z = codes.z_mu
-        for attribute, own in enumerate(codes.w_mu):
-            if attribute in points:
-                target = own.lerp(self.wearing(attribute, own, points[attribute]), strength)
-            elif others == "own":
-                continue
-            else:
-                target = self.anchors(attribute)[0]
-            absent, present = self.class_means[attribute]
+        there = self.switched_w(codes, points, others, strength)
+        for means, own, target in zip(self.class_means, codes.w_mu, there, strict=True):
+            absent, present = means
             z = z + 0.5 * (target - own) * (present - absent)
         return self.decode(z, codes.w_mu)
 
