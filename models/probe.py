@@ -74,12 +74,13 @@ def fit_probe(codes: Tensor, y: Tensor, *, seed: int, hidden: int = 128, epochs:
     return Probe(mean, std, network)
 
 
-def balanced_accuracy(logits: Tensor, y: Tensor) -> list[float]:
+def balanced_accuracy(seen: Tensor, y: Tensor) -> list[float]:
     """For each label the mean of the shares of present and of absent that are read right (chance: 0.5).
 
-    logits, y: N×k. NaN for a label with a single class.
+    seen: bool N×k; y: N×k in {1, 0, −1}, of which unknown labels do not count. NaN for a label with a single
+    class.
     """
-    right = (logits > 0) == (y == 1)
+    right = seen == (y == 1)
     scores = []
     for label in range(y.shape[1]):
         shares = [right[y[:, label] == value, label].float().mean().item() for value in (0, 1)]

@@ -20,7 +20,7 @@ def labels(rows, share=0.5, seed=100):
 def score(codes, y, train, **options):
     """Balanced accuracy of the first label on the rows after `train`."""
     probe = fit_probe(codes[:train], y[:train], **{"seed": 0, "epochs": 30, **options})
-    return balanced_accuracy(probe.logits(codes[train:]), y[train:])[0]
+    return balanced_accuracy(probe.logits(codes[train:]) > 0, y[train:])[0]
 
 
 def test_a_label_that_is_in_the_codes_is_read():
@@ -66,7 +66,7 @@ def test_several_labels_are_read_each_by_itself():
     codes = noise(1500, 3)
     codes[:, 0] += 5.0 * y[:, 1]
     probe = fit_probe(codes[:1000], y[:1000], seed=0, epochs=30)
-    first, second = balanced_accuracy(probe.logits(codes[1000:]), y[1000:])
+    first, second = balanced_accuracy(probe.logits(codes[1000:]) > 0, y[1000:])
     assert first == pytest.approx(0.5, abs=0.1)
     assert second > 0.95
 
@@ -107,14 +107,14 @@ def test_a_probe_learns_within_no_grad_and_moves_no_encoder():
 
 
 def test_balanced_accuracy_by_hand():
-    logits = torch.tensor([[2.0, 1.0], [-1.0, 1.0], [0.5, -1.0], [-3.0, -1.0], [-2.0, -1.0], [9.0, 1.0]])
+    seen = torch.tensor([[1, 1], [0, 1], [1, 0], [0, 0], [0, 0], [1, 1]]).bool()
     y = torch.tensor([[1, 1], [1, 0], [0, 0], [0, 0], [0, 0], [-1, -1]], dtype=torch.int8)
     # First: 1 of 2 present, 2 of 3 absent. Second: 1 of 1 and 3 of 4. The last row counts nowhere.
-    assert balanced_accuracy(logits, y) == pytest.approx([(1 / 2 + 2 / 3) / 2, (1 + 3 / 4) / 2])
+    assert balanced_accuracy(seen, y) == pytest.approx([(1 / 2 + 2 / 3) / 2, (1 + 3 / 4) / 2])
 
 
 def test_a_label_with_one_class_has_no_score():
     y = torch.tensor([[1, 1], [1, 0]], dtype=torch.int8)
-    scores = balanced_accuracy(torch.tensor([[1.0, 1.0], [1.0, -1.0]]), y)
+    scores = balanced_accuracy(torch.tensor([[True, True], [True, False]]), y)
     assert math.isnan(scores[0])
     assert scores[1] == 1

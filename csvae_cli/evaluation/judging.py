@@ -18,6 +18,7 @@ from csvae_cli.evaluation.subject import Subject
 from csvae_cli.output import Progress
 from models.judge import Judge, blurred, fit_judge
 from models.networks import Classifier
+from models.probe import balanced_accuracy
 from models.regions import occlusion
 
 _SEED = 4711
@@ -48,8 +49,8 @@ def convene(subject: Subject, progress: Progress) -> Court:
     for _, x in subject.held_pictures():
         sharp.append(judge.present(x).cpu())
         soft.append(judge.present(blurred(x, 2.0)).cpu() if x.dim() == 4 else sharp[-1])
-    accuracy = tuple(balanced(torch.cat(sharp), y))
-    return Court(judge, regions, accuracy, tuple(balanced(torch.cat(soft), y)))
+    accuracy = tuple(balanced_accuracy(torch.cat(sharp), y))
+    return Court(judge, regions, accuracy, tuple(balanced_accuracy(torch.cat(soft), y)))
 
 
 def judge_of(
@@ -94,15 +95,6 @@ def figures(subject: Subject, court: Court) -> list[Figure]:
         found.append(Figure("judge", court.accuracy[column], count, name))
         found.append(Figure("judge_blurred", court.accuracy_blurred[column], count, name))
     return found
-
-
-def balanced(seen: Tensor, y: Tensor) -> list[float]:
-    """Balanced accuracy of verdicts (bool N×k) on labels (N×k), for each label."""
-    scores = []
-    for column in range(y.shape[1]):
-        shares = [(seen[y[:, column] == label, column] == bool(label)).float().mean() for label in (0, 1)]
-        scores.append(float(sum(shares) / 2))
-    return scores
 
 
 @torch.no_grad()

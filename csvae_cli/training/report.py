@@ -39,7 +39,7 @@ def look(model: Kind, train: Batches, valid: Batches, config: RunConfig, compute
     codes = replace(codes, z_mu=model.at_rest(codes.z_mu))
     codes_valid, y_valid = encode_split(model, valid, _VALID_CODES, compute, with_labels=False)
     probe = fit_probe(codes.z_mu, y, seed=config.training.seed)
-    leak = balanced_accuracy(probe.logits(codes_valid.z_mu), y_valid)
+    leak = balanced_accuracy(probe.logits(codes_valid.z_mu) > 0, y_valid)
     statistics = _statistics(model, codes, y, valid)
     return Report(
         validation_terms(model, valid, compute, config.training.seed),
