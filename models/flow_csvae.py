@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad, softplus
 
-from models import networks
+from models import networks, wearing
 from models.erasure import linear_shift
 from models.flow import Flow, split
 from models.freezing import frozen
@@ -35,9 +35,6 @@ _CHUNK, _CONTRASTED, _LOOKED_AT, _MEASURED = 256, 4000, 100, 16
 """Pictures at a time; how many with and without a label tell its styles; how many show where it is, and what
 a change of the code changes.
 """
-
-_WITHOUT, _WITH = 2.5, 1.0
-"""How far, in standard deviations, "absent" and "present" lie from the means of those without and with."""
 
 _FREE, _CLEAR = 0.4, 0.95
 """The share of edits that take a style of nobody, and the probability with which those are to be seen."""
@@ -400,7 +397,7 @@ class FlowCSVAE(Kind):
         """
         s = codes[:, : self.code_dim]
         u = torch.cat([self.flow.map(part) for part in s.split(4 * _CHUNK)])
-        clear = self.columns * torch.cat([u.new_zeros(self.latent_dim), *map(_axis, self.priors)])
+        clear = self.columns * torch.cat([u.new_zeros(self.latent_dim), *map(wearing.clearer, self.priors)])
         z = u[:, : self.latent_dim]
         shift = linear_shift(z, u @ clear.T, y)
         self.flow.linear[: self.latent_dim] -= shift @ clear @ self.flow.linear
@@ -423,36 +420,13 @@ class FlowCSVAE(Kind):
         """Nothing is put to rest: the map has no direction that the decoder has not seen."""
 
     def anchors(self, attribute: int) -> tuple[Tensor, Tensor]:
-        """The means of the prior, each moved away from the other: clearly without, and clearly with."""
-        prior = self.priors[attribute]
-        absent, present = prior.mean.detach()
-        away = prior.log_std.detach().exp() * _axis(prior)
-        return absent - _WITHOUT * away[0], present + _WITH * away[1]
+        return wearing.anchors(self.priors[attribute])
 
     def wearing(self, attribute: int, w: Tensor, p: Tensor) -> Tensor:
-        """The style of p, as clear as p is, in the light of w.
-
-        Who has the attribute varies by style and by what those without vary by too (the light on the skin);
-        so of the variance across the strength axis a share 1 − σ₀²/σ₁² is style. What is light in w, and what
-        is style in p, is told by the conditional mean; one who has no style of their own gets all of p.
-        """
-        p, axis = p.to(w).expand_as(w), self.strength_axis(attribute)
-        if axis is None:
-            return p
-        prior: ClassGaussians = self.priors[attribute]
-        mean, variance = prior.mean.detach(), (2 * prior.log_std.detach()).exp()
-        has, shall = (prior.log_odds(one).detach().sigmoid()[:, None] for one in (w, p))
-        share = (1 - variance[0] / variance[1]).clamp(min=0)
-        light = (1 - has) * (w - mean[0]) + has * (1 - share) * (w - mean[1])
-        gained = (shall - has).clamp(min=0)
-        style = (shall * share + gained * (1 - share)) * (p - mean[1])
-        worn = mean[1] + light + style
-        return worn + ((p - worn) * axis).sum(1, keepdim=True) * axis
+        return wearing.worn(self.priors[attribute], w, p)
 
     def strength_axis(self, attribute: int) -> Tensor | None:
-        """From the absent to the present mean, where W_i has room for styles beside it."""
-        prior: ClassGaussians = self.priors[attribute]
-        return None if self.w_dims[attribute] < 3 else _axis(prior)
+        return wearing.strength_axis(self.priors[attribute])
 
     def _alike(self, y: Tensor) -> Tensor:
         """Who is like whom in all labels that are not styled, bool N×N."""
@@ -479,12 +453,6 @@ class FlowCSVAE(Kind):
         if self.reader is not None:
             terms["features"] = 0.5 * numbers * log_feature_error(self.reader, x_hat, x, rows)
         return terms
-
-
-def _axis(prior: ClassGaussians) -> Tensor:
-    """From the mean of those without to the mean of those with, of length 1, d."""
-    absent, present = prior.mean.detach()
-    return nn.functional.normalize(present - absent, dim=0)
 
 
 def _over(rows: Tensor, values: Tensor) -> Tensor:
