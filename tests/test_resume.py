@@ -128,6 +128,19 @@ def test_a_run_in_training_is_not_resumed_by_another(
     assert main(["train", "--resume", str(out), "--epochs", "1"]) == 0  # the lock went with the process
 
 
+@pytest.mark.parametrize(
+    "option",
+    [("--seed", "0"), ("--batch-size", "100"), ("--w-dim", "3"), ("--kind", "csvae"), ("--keep", "none")],
+)
+def test_what_a_run_began_with_does_not_change_as_it_goes_on(
+    option: tuple[str, str], whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (whole / "config.json").read_bytes()
+    assert main(["train", "--resume", str(whole), "--epochs", "9", *option]) == 2
+    assert f"{option[0]} cannot change" in capsys.readouterr().err
+    assert (whole / "config.json").read_bytes() == before
+
+
 def test_a_checkpoint_without_its_state_does_not_count(tmp_path: Path, whole: Path) -> None:
     out = tmp_path / "run"
     assert main(["train", "--dataset", "swiss-roll", "--epochs", "2", "--out", str(out)]) == 0

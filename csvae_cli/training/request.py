@@ -223,6 +223,6 @@ def _refuse_with_resume(request: Request) -> None:
         "init_from",
     )
     for name in fixed:
-        if getattr(request, name):
+        if getattr(request, name) not in (None, ()):
             option = {"init_from": "from"}.get(name, name).replace("_", "-")
             raise RequestError(f"--{option} cannot change with --resume; the run's own setting goes on.")
