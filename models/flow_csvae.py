@@ -26,7 +26,7 @@ from models.priors import (
     log_normal,
     sample,
 )
-from models.regions import occlusion, outside, reach
+from models.regions import around, occlusion, outside, reach
 from models.styles import alike, combinations, contrast, partners
 
 READER, AUTOENCODER, EDITS = "reader", "autoencoder", "edits"
@@ -370,23 +370,23 @@ class FlowCSVAE(Kind):
     def begin_map(self, rows: Rows, codes: Tensor, y: Tensor) -> None:
         """Whiten by the codes of all rows; find what the styles of each styled label are, and where it is."""
         self.flow.whiten_by(codes)
+        if not self.styled:
+            return
         kept = torch.arange(len(self.styled), self.labels)
-        for i in self.styled:
-            present, absent = (
-                torch.cat([self.style_features(rows(part)) for part in chosen[:_CONTRASTED].split(_CHUNK)])
-                for chosen in alike(y.cpu(), i, kept)
+        weights = torch.stack([self._outside(i, rows, y) for i in self.styled])
+        for i, weight in zip(self.styled, weights, strict=True):
+            (present, around_present), (absent, around_absent) = (
+                self._looked_at(rows, chosen[:_CONTRASTED], weight) for chosen in alike(y.cpu(), i, kept)
             )
             with torch.autocast(codes.device.type, enabled=False):
-                matrix, offset = contrast(present, absent, self.w_dims[i])
+                matrix, offset = contrast(present, absent, self.w_dims[i], (around_present, around_absent))
             self.get_buffer(f"contrast_{i}").copy_(matrix)
             self.get_buffer(f"contrast_offset_{i}").copy_(offset)
-        if self.styled:
-            weights = torch.stack([self._outside(i, rows, y) for i in self.styled])
-            some = codes[torch.linspace(0, len(codes) - 1, _MEASURED).long()]
-            steps = torch.linalg.inv(self.flow.whitening)
-            for i, metric in zip(self.styled, reach(self.decoder, some, steps, weights), strict=True):
-                # Whitened, two people differ by 2 in every direction, so that they are 1 apart in the mean.
-                self.get_buffer(f"beyond_{i}").copy_(metric / (2 * metric.trace()).clamp(min=1e-12))
+        some = codes[torch.linspace(0, len(codes) - 1, _MEASURED).long()]
+        steps = torch.linalg.inv(self.flow.whitening)
+        for i, metric in zip(self.styled, reach(self.decoder, some, steps, weights), strict=True):
+            # Whitened, two people differ by 2 in every direction, so that they are 1 apart in the mean.
+            self.get_buffer(f"beyond_{i}").copy_(metric / (2 * metric.trace()).clamp(min=1e-12))
 
     @torch.no_grad()
     def end_map(self, codes: Tensor, y: Tensor) -> None:
@@ -401,6 +401,19 @@ class FlowCSVAE(Kind):
         z = u[:, : self.latent_dim]
         shift = linear_shift(z, u @ clear.T, y)
         self.flow.linear[: self.latent_dim] -= shift @ clear @ self.flow.linear
+
+    def _looked_at(self, rows: Rows, chosen: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """`style_features` of these pictures and of their mirror images, and what is `around`, 2N×D and 2N×e.
+
+        weight: of what lies around, H×W.
+        """
+        features, elsewhere = [], []
+        for part in chosen.split(_CHUNK):
+            x = rows(part)
+            both = torch.cat([x, x.flip(3)])
+            features.append(self.style_features(both))
+            elsewhere.append(around(both, weight))
+        return torch.cat(features), torch.cat(elsewhere)
 
     def _outside(self, i: int, rows: Rows, y: Tensor) -> Tensor:
         """`regions.outside` of label i, by the pictures in which the reader sees it, H×W."""

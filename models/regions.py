@@ -9,6 +9,9 @@ from torch.nn import functional as F
 _INSIDE = 16
 """The strongest of so many parts of a picture is the attribute's place beyond doubt."""
 
+_RASTER = 8
+"""Rows and columns that say what is around an attribute."""
+
 _STEP, _CHUNK = 0.3, 96
 """How far a difference reaches, in units of steps, and how many are decoded at a time."""
 
@@ -48,6 +51,11 @@ def outside(lost: Tensor, height: int, width: int) -> Tensor:
     strong = lost.flatten().topk(max(lost.numel() // _INSIDE, 1)).values.mean().clamp(min=1e-9)
     grown = F.interpolate(lost[None, None] / strong, (height, width), mode="bilinear", align_corners=False)
     return (1 - 2 * grown[0, 0]).clamp(0, 1)
+
+
+def around(x: Tensor, weight: Tensor) -> Tensor:
+    """What pictures (N×C×H×W) show `outside` (H×W), roughly: the means of a raster, N×e."""
+    return F.adaptive_avg_pool2d(x * weight.to(x), _RASTER).flatten(1)
 
 
 @torch.no_grad()

@@ -3,18 +3,24 @@
 import torch
 from torch import Tensor, nn
 
-_COMPONENTS, _RIDGE, _LEAST = 200, 0.3, 1.6
+_COMPONENTS, _RIDGE, _LEAST, _LIGHTS = 200, 0.3, 1.4, 4
 
 
-def contrast(present: Tensor, absent: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def contrast(
+    present: Tensor, absent: Tensor, count: int, around: tuple[Tensor, Tensor] | None = None
+) -> tuple[Tensor, Tensor]:
     """(matrix D×count, offset count): features @ matrix + offset are the styles, whitened over `present`.
 
     present, absent: features N×D and M×D of pictures with and without the attribute. The directions are those
     in which the first vary most for the variance of the second (generalised eigenvectors, as in common
     spatial patterns, Koles et al. 1990, and contrastive PCA, Abid et al. 2018), within the widest 200
-    principal components of both together. A direction in which the first vary less than 1.6 times as much as
-    the second is no style (of facial hair it is mostly the light): it is 0 for all. All are 0 where either
-    is fewer than two pictures. The caller's random state is left as it was.
+    principal components of both together. A direction in which the first vary less than 1.4 times as much as
+    the second is no style: it is 0 for all. All are 0 where either is fewer than two pictures. The caller's
+    random state is left as it was.
+
+    around: what the same pictures show elsewhere, N×e and M×e. Styles say nothing of it (of facial hair they
+    would else be the light): with both groups about their means, none is correlated with its four widest
+    principal components.
     """
     present, absent = present.float(), absent.float()
     if min(len(present), len(absent)) < 2:
@@ -25,6 +31,9 @@ def contrast(present: Tensor, absent: Tensor, count: int) -> tuple[Tensor, Tenso
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         _, _, basis = torch.pca_lowrank(both, q=min(_COMPONENTS, *both.shape), niter=3)
+    if around is not None:
+        features = _about_means(*(both @ basis).split([len(present), len(absent)]))
+        basis = basis @ _silent(features, _about_means(*around))
     wide = torch.cov((both[: len(present)] @ basis).T)
     narrow = torch.cov((both[len(present) :] @ basis).T)
     ridge = _RIDGE * narrow.diagonal().mean() + 1e-8
@@ -37,6 +46,18 @@ def contrast(present: Tensor, absent: Tensor, count: int) -> tuple[Tensor, Tenso
     matrix = matrix / (styles.std(0) + 1e-8) * (ratios[-count:].flip(0) >= _LEAST)
     matrix = nn.functional.pad(matrix, (0, count - matrix.shape[1]))  # so few pictures have fewer directions
     return matrix, -(present @ matrix).mean(0)
+
+
+def _silent(features: Tensor, elsewhere: Tensor) -> Tensor:
+    """Directions of features (N×D) that say nothing of the widest four of `elsewhere` (N×e), D×(D − 4)."""
+    count = min(_LIGHTS, elsewhere.shape[1], features.shape[1] - 1)
+    _, axes = torch.linalg.eigh(elsewhere.T @ elsewhere)
+    told: Tensor = torch.linalg.svd(features.T @ (elsewhere @ axes[:, -count:])).U
+    return told[:, count:]
+
+
+def _about_means(*groups: Tensor) -> Tensor:
+    return torch.cat([group - group.mean(0) for group in groups])
 
 
 def alike(y: Tensor, attribute: int, kept: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from models.regions import occlusion, outside, reach
+from models.regions import around, occlusion, outside, reach
 from models.styles import partners
 
 SEEN = (slice(4, 8), slice(8, 12))
@@ -33,6 +33,15 @@ def test_outside_is_nought_at_the_place_and_one_far_from_it() -> None:
     assert float(weight[28, 47]) == 0  # and in the mirror
     assert float(weight[50, 32]) == 1
     assert bool((outside(torch.zeros(16, 16), 64, 64) == 1).all())
+
+
+def test_around_is_what_is_seen_outside() -> None:
+    x = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    weight = torch.ones(64, 64)
+    weight[32:48, :8] = 0
+    seen = around(x, weight).unflatten(1, (3, 8, 8))
+    assert torch.allclose(seen[1, 2, 3, 7], x[1, 2, 24:32, 56:].mean())
+    assert bool((seen[:, :, 4:6, 0] == 0).all())
 
 
 class _Linear(nn.Module):

@@ -24,6 +24,24 @@ def test_contrast_finds_the_directions_in_which_only_wearers_differ():
     assert (correlation[:, 2:4].square().sum(1) > 0.9).all()
 
 
+def test_styles_say_nothing_of_what_is_seen_around():
+    noise = torch.Generator().manual_seed(0)
+    # Wearers differ in their light, the first feature, more than in their style, the second.
+    spreads = torch.ones(2, 60)
+    spreads[1, :2] = torch.tensor([5.0, 3.0])
+    absent, present = (torch.randn(3000, 60, generator=noise) * spread for spread in spreads)
+    # What lies around shows the light, and much that no feature knows of.
+    dust = 9 * torch.randn(2, 3000, 1, generator=noise)
+    around = tuple(
+        torch.cat([2 * x[:, :1] + 7, part], dim=1) for x, part in zip((present, absent), dust, strict=True)
+    )
+    for told, feature in ((None, 0), (around, 1)):
+        matrix, offset = contrast(present, absent, 1, told)
+        found = torch.corrcoef(torch.cat([present @ matrix + offset, present[:, :2]], dim=1).T)[0, 1:].abs()
+        assert found[feature] > 0.95
+        assert found[1 - feature] < 0.05
+
+
 def test_few_pictures_have_fewer_styles():
     noise = torch.Generator().manual_seed(0)
     present = 9 * torch.randn(3, 20, generator=noise)
