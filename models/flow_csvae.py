@@ -403,17 +403,15 @@ class FlowCSVAE(Kind):
         self.flow.linear[: self.latent_dim] -= shift @ clear @ self.flow.linear
 
     def _looked_at(self, rows: Rows, chosen: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-        """`style_features` of these pictures and of their mirror images, and what is `around`, 2N×D and 2N×e.
+        """`style_features` of these pictures, and what they show `around` label i's place, N×D and N×e.
 
         weight: of what lies around, H×W.
         """
-        features, elsewhere = [], []
-        for part in chosen.split(_CHUNK):
-            x = rows(part)
-            both = torch.cat([x, x.flip(3)])
-            features.append(self.style_features(both))
-            elsewhere.append(around(both, weight))
-        return torch.cat(features), torch.cat(elsewhere)
+        pictures = [rows(part) for part in chosen.split(_CHUNK)]
+        return (
+            torch.cat([self.style_features(x) for x in pictures]),
+            torch.cat([around(x, weight) for x in pictures]),
+        )
 
     def _outside(self, i: int, rows: Rows, y: Tensor) -> Tensor:
         """`regions.outside` of label i, by the pictures in which the reader sees it, H×W."""

@@ -3,7 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-_COMPONENTS, _RIDGE, _LEAST, _LIGHTS = 200, 0.3, 1.4, 4
+_COMPONENTS, _RIDGE, _LIGHTS = 200, 0.3, 4
+
+_CLEAR, _LEAST = 1.6, 1.4
+"""How many times as much those with an attribute vary in a style; and in one that cannot be the light."""
 
 
 def contrast(
@@ -14,13 +17,14 @@ def contrast(
     present, absent: features N×D and M×D of pictures with and without the attribute. The directions are those
     in which the first vary most for the variance of the second (generalised eigenvectors, as in common
     spatial patterns, Koles et al. 1990, and contrastive PCA, Abid et al. 2018), within the widest 200
-    principal components of both together. A direction in which the first vary less than 1.4 times as much as
+    principal components of both together. A direction in which the first vary less than 1.6 times as much as
     the second is no style: it is 0 for all. All are 0 where either is fewer than two pictures. The caller's
     random state is left as it was.
 
-    around: what the same pictures show elsewhere, N×e and M×e. Styles say nothing of it (of facial hair they
-    would else be the light): with both groups about their means, none is correlated with its four widest
-    principal components.
+    around: what the same pictures show elsewhere, N×e and M×e. Where there are fewer styles than asked for,
+    they are hardly told from the light (facial hair): then all are sought among directions that say nothing
+    of it, uncorrelated, with both groups about their means, with its four widest principal components; and
+    1.4 times is enough.
     """
     present, absent = present.float(), absent.float()
     if min(len(present), len(absent)) < 2:
@@ -31,21 +35,32 @@ def contrast(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         _, _, basis = torch.pca_lowrank(both, q=min(_COMPONENTS, *both.shape), niter=3)
-    if around is not None:
-        features = _about_means(*(both @ basis).split([len(present), len(absent)]))
-        basis = basis @ _silent(features, _about_means(*around))
-    wide = torch.cov((both[: len(present)] @ basis).T)
-    narrow = torch.cov((both[len(present) :] @ basis).T)
+    with_it, without = both[: len(present)], both[len(present) :]
+    ratios, chosen = _widest(with_it @ basis, without @ basis, count)
+    least = _CLEAR
+    if around is not None and bool((ratios < _CLEAR).any()):
+        basis = basis @ _silent(_about_means(with_it @ basis, without @ basis), _about_means(*around))
+        ratios, chosen = _widest(with_it @ basis, without @ basis, count)
+        least = _LEAST
+    matrix = (basis @ chosen) / spread[:, None]
+    styles = (present - centre) @ matrix
+    matrix = matrix / (styles.std(0) + 1e-8) * (ratios >= least)
+    matrix = nn.functional.pad(matrix, (0, count - matrix.shape[1]))  # so few pictures have fewer directions
+    return matrix, -(present @ matrix).mean(0)
+
+
+def _widest(present: Tensor, absent: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """(ratios, directions D×count) in which the first (N×D) vary most for the variance of the second (M×D).
+
+    The largest ratio first; fewer than `count` where D is less.
+    """
+    wide, narrow = torch.cov(present.T), torch.cov(absent.T)
     ridge = _RIDGE * narrow.diagonal().mean() + 1e-8
     root = torch.linalg.cholesky(narrow + ridge * torch.eye(len(narrow), device=narrow.device))
     half = torch.linalg.solve_triangular(root, wide, upper=False)
     ratios, vectors = torch.linalg.eigh(torch.linalg.solve_triangular(root, half.T, upper=False))
-    chosen = torch.linalg.solve_triangular(root.T, vectors[:, -count:].flip(1), upper=True)
-    matrix = (basis @ chosen) / spread[:, None]
-    styles = (present - centre) @ matrix
-    matrix = matrix / (styles.std(0) + 1e-8) * (ratios[-count:].flip(0) >= _LEAST)
-    matrix = nn.functional.pad(matrix, (0, count - matrix.shape[1]))  # so few pictures have fewer directions
-    return matrix, -(present @ matrix).mean(0)
+    directions = torch.linalg.solve_triangular(root.T, vectors[:, -count:].flip(1), upper=True)
+    return ratios[-count:].flip(0), directions
 
 
 def _silent(features: Tensor, elsewhere: Tensor) -> Tensor:

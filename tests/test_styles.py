@@ -36,10 +36,14 @@ def test_styles_say_nothing_of_what_is_seen_around():
         torch.cat([2 * x[:, :1] + 7, part], dim=1) for x, part in zip((present, absent), dust, strict=True)
     )
     for told, feature in ((None, 0), (around, 1)):
-        matrix, offset = contrast(present, absent, 1, told)
-        found = torch.corrcoef(torch.cat([present @ matrix + offset, present[:, :2]], dim=1).T)[0, 1:].abs()
+        matrix, offset = contrast(present, absent, 3, told)  # of which there are two at most: it is unclear
+        styles = present @ matrix + offset
+        found = torch.corrcoef(torch.cat([styles[:, :1], present[:, :2]], dim=1).T)[0, 1:].abs()
         assert found[feature] > 0.95
         assert found[1 - feature] < 0.05
+        assert (styles[:, 2] == 0).all()
+    # All that is asked for is clear, so nothing is taken from it.
+    assert torch.equal(contrast(present, absent, 2, around)[0], contrast(present, absent, 2)[0])
 
 
 def test_few_pictures_have_fewer_styles():
