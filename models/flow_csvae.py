@@ -403,15 +403,13 @@ class FlowCSVAE(Kind):
         self.flow.linear[: self.latent_dim] -= shift @ clear @ self.flow.linear
 
     def _looked_at(self, rows: Rows, chosen: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-        """`style_features` of these pictures, and what they show `around` label i's place, N×D and N×e.
+        """`style_features` of these pictures, and what they show `around` a label's place, N×D and N×e.
 
         weight: of what lies around, H×W.
         """
-        pictures = [rows(part) for part in chosen.split(_CHUNK)]
-        return (
-            torch.cat([self.style_features(x) for x in pictures]),
-            torch.cat([around(x, weight) for x in pictures]),
-        )
+        seen = [(self.style_features(x), around(x, weight)) for x in map(rows, chosen.split(_CHUNK))]
+        features, elsewhere = zip(*seen, strict=True)
+        return torch.cat(features), torch.cat(elsewhere)
 
     def _outside(self, i: int, rows: Rows, y: Tensor) -> Tensor:
         """`regions.outside` of label i, by the pictures in which the reader sees it, H×W."""

@@ -39,7 +39,7 @@ def contrast(
     ratios, chosen = _widest(with_it @ basis, without @ basis, count)
     least = _CLEAR
     if around is not None and bool((ratios < _CLEAR).any()):
-        basis = basis @ _silent(_about_means(with_it @ basis, without @ basis), _about_means(*around))
+        basis = basis @ _silent(both @ basis, torch.cat([group - group.mean(0) for group in around]))
         ratios, chosen = _widest(with_it @ basis, without @ basis, count)
         least = _LEAST
     matrix = (basis @ chosen) / spread[:, None]
@@ -64,15 +64,14 @@ def _widest(present: Tensor, absent: Tensor, count: int) -> tuple[Tensor, Tensor
 
 
 def _silent(features: Tensor, elsewhere: Tensor) -> Tensor:
-    """Directions of features (N×D) that say nothing of the widest four of `elsewhere` (N×e), D×(D − 4)."""
+    """Directions of features (N×D) that say nothing of the widest four of `elsewhere` (N×e), D×(D − 4).
+
+    elsewhere: about its means, so that those of the features do not count.
+    """
     count = min(_LIGHTS, elsewhere.shape[1], features.shape[1] - 1)
     _, axes = torch.linalg.eigh(elsewhere.T @ elsewhere)
     told: Tensor = torch.linalg.svd(features.T @ (elsewhere @ axes[:, -count:])).U
     return told[:, count:]
-
-
-def _about_means(*groups: Tensor) -> Tensor:
-    return torch.cat([group - group.mean(0) for group in groups])
 
 
 def alike(y: Tensor, attribute: int, kept: Tensor) -> tuple[Tensor, Tensor]:

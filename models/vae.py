@@ -72,8 +72,7 @@ class VAE(Kind):
         """
         z = codes.z_mu
         there = self.switched_w(codes, points, others, strength)
-        for means, own, target in zip(self.class_means, codes.w_mu, there, strict=True):
-            absent, present = means
+        for (absent, present), own, target in zip(self.class_means, codes.w_mu, there, strict=True):
             z = z + 0.5 * (target - own) * (present - absent)
         return self.decode(z, codes.w_mu)
 
