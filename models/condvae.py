@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from models import networks
 from models.adversary import Shown, compare, read_and_compare, read_frozen
 from models.kind import Codes, Kind, Reduction, Sees, gaussian, label_anchors, label_codes, signed, unknown
-from models.priors import kl_standard, known_cross_entropy, sample
+from models.priors import known_cross_entropy, sample
 
 
 class CondVAE(Kind):
@@ -84,7 +84,7 @@ class CondVAE(Kind):
         x_hat = self.decoder(torch.cat([z, label], dim=1))
         terms = {
             "recon": self.squared_error(x_hat, x),
-            "kl_z": self.reduce(kl_standard(mu, log_var)),
+            "kl_z": self.kl_standard(mu, log_var),
             "label": known_cross_entropy(self.label_reader(features.detach()).float(), y),
         }
         return terms, mu, z

@@ -9,7 +9,7 @@ from models import networks
 from models.adversary import Shown, negative_entropy, read_and_compare, read_frozen
 from models.erasure import linear_eraser
 from models.kind import Codes, Kind, Reduction, Sees, gaussian, signed, unknown
-from models.priors import Orientation, kl_standard, label_prior, sample
+from models.priors import Orientation, label_prior, sample
 
 
 class CSVAE(Kind):
@@ -95,7 +95,7 @@ class CSVAE(Kind):
         self.shown = Shown(seen.detach(), y)
         return {
             "recon": self.squared_error(self.decode(z, w), x),
-            "kl_z": self.reduce(kl_standard(codes.z_mu, codes.z_log_var)),
+            "kl_z": self.kl_standard(codes.z_mu, codes.z_log_var),
             "kl_w": self._per_dimension(torch.stack(kl_w, dim=1)),
             "neg_entropy": negative_entropy(read_frozen(self.adversary, seen)),
             **self.adversary_terms(self.shown),

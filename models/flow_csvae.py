@@ -20,7 +20,6 @@ from models.priors import (
     ClassGaussians,
     class_weights,
     kl_bernoulli,
-    kl_standard,
     known_cross_entropy,
     label_log_odds,
     log_normal,
@@ -180,7 +179,7 @@ class FlowCSVAE(Kind):
         mu, log_var = self.code(x)
         x_hat = self.decoder(sample(mu, log_var, noise))
         terms |= self._pictured(x_hat, x, y)
-        terms["kl_s"] = self.reduce(kl_standard(mu, log_var))
+        terms["kl_s"] = self.kl_standard(mu, log_var)
         if self.stage is None:
             with torch.no_grad():
                 codes = self.map_input(x, self.mu(x))

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from models.adversary import Shown
+from models.fusible import Fusible
+from models.priors import kl_standard
 
 Reduction = Literal["sum", "mean"]
 Sees = Literal["sample", "mean"]
@@ -203,16 +205,32 @@ class Kind(nn.Module, ABC):
         """z_mu with the dimensions at rest at 0; in training all of it."""
         return z_mu if self.training else z_mu * self.active
 
-    def reduce(self, per_dimension: Tensor) -> Tensor:
-        """N×… values per dimension -> a scalar, by this model's reduction."""
-        rows = per_dimension.flatten(1)
-        return (rows.sum(1) if self.reduction == "sum" else rows.mean(1)).mean()
-
     def squared_error(self, x_hat: Tensor, x: Tensor) -> Tensor:
         """−log p(x|z, w) of a Gaussian with fixed variance, up to its scale and constant: (x̂ − x)²."""
-        return self.reduce((x_hat.float() - x.float()).square())
+        return _squared_error(x_hat, x, self.reduction)
+
+    def kl_standard(self, mu: Tensor, log_var: Tensor) -> Tensor:
+        """KL(N(mu, exp log_var) || N(0, I)), by this model's reduction."""
+        return _kl_standard(mu, log_var, self.reduction)
 
 
+@Fusible
+def _squared_error(x_hat: Tensor, x: Tensor, reduction: Reduction) -> Tensor:
+    return _reduced((x_hat.float() - x.float()).square(), reduction)
+
+
+@Fusible
+def _kl_standard(mu: Tensor, log_var: Tensor, reduction: Reduction) -> Tensor:
+    return _reduced(kl_standard(mu, log_var), reduction)
+
+
+def _reduced(per_dimension: Tensor, reduction: Reduction) -> Tensor:
+    """N×… values per dimension -> a scalar."""
+    rows = per_dimension.flatten(1)
+    return (rows.sum(1) if reduction == "sum" else rows.mean(1)).mean()
+
+
+@Fusible
 def gaussian(parameters: Tensor) -> tuple[Tensor, Tensor]:
     """(mu, log_var) in float32 from a head's output N×2d; log_var is kept within [−12, 6]."""
     mu, log_var = parameters.float().chunk(2, dim=1)

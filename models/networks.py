@@ -10,7 +10,7 @@ Pictures are float N×C×H×W in [0, 1], points float N×D.
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -184,7 +184,9 @@ class _PaperTrunk(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        features: Tensor = self.dense(self.convolutions(2 * x - 1))
+        dense: _Dense = self.dense[0]  # type: ignore[assignment]
+        lowered = dense.lowered(x)
+        features: Tensor = self.dense[1:](dense.product(self.convolutions(x), lowered))
         return features
 
 
@@ -212,13 +214,14 @@ class _PaperDecoder(nn.Module):
 
 
 class _FromPicture(nn.Conv2d):
-    """A 5×5 convolution of stride 2 of a picture's few channels, on a GPU as one of 2×2 blocks of pixels.
+    """A 5×5 convolution of stride 2 of a picture, brought to [−1, 1].
 
-    Matrix units take channels by the dozen: with three, most of their work is for nothing. On a CPU the plain
-    one is faster.
+    On a GPU it is one of 2×2 blocks of pixels: matrix units take channels by the dozen, and with three most
+    of their work is for nothing. On a CPU the plain one is faster.
     """
 
     def forward(self, x: Tensor) -> Tensor:
+        x = 2 * x - 1
         return halved(x, self.weight) if x.is_cuda else super().forward(x)
 
 
@@ -282,34 +285,52 @@ class _Dense(nn.Linear):
     """A large matrix, which on a GPU gets its gradient in its own precision from a product in a lower one.
 
     Autograd would have the gradient in the lower precision and bring it to the matrix's, which takes longer
-    than the product.
+    than the product. Bringing the matrix to the lower one takes as long, and waits for memory, not for
+    arithmetic: so it is asked for before the convolutions, and done beside them.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def lowered(self, x: Tensor) -> "_Lowered | None":
+        """For `product` with what comes of x; None where the matrix serves as it is."""
         if not (x.is_cuda and torch.is_autocast_enabled("cuda")):
+            return None
+        here, beside = torch.cuda.current_stream(), torch.cuda.Stream()
+        beside.wait_stream(here)
+        with torch.cuda.stream(beside), torch.no_grad():
+            matrix = self.weight.to(torch.get_autocast_dtype("cuda"))
+        matrix.record_stream(here)
+        return _Lowered(matrix, beside)
+
+    def product(self, x: Tensor, lowered: "_Lowered | None") -> Tensor:
+        if lowered is None:
             return super().forward(x)
-        precision = torch.get_autocast_dtype("cuda")
-        product: Tensor = _Product.apply(x.to(precision), self.weight)
+        torch.cuda.current_stream().wait_stream(lowered.stream)
+        product: Tensor = _Product.apply(x.to(lowered.matrix.dtype), self.weight, lowered.matrix)
         return product
 
 
+class _Lowered(NamedTuple):
+    """A matrix in a lower precision, and the stream that it is made on."""
+
+    matrix: Tensor
+    stream: torch.cuda.Stream
+
+
 class _Product(torch.autograd.Function):
-    """x Wᵀ in x's precision; the gradient of W in W's."""
+    """x Wᵀ in x's precision, which `low` has of W; the gradient of W in W's."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
-        low = weight.to(x.dtype)
+    def forward(ctx: Any, x: Tensor, weight: Tensor, low: Tensor) -> Tensor:
         ctx.save_for_backward(x, low)
         ctx.precision = weight.dtype
         return x @ low.T
 
     @staticmethod
-    def backward(ctx: Any, *above: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(ctx: Any, *above: Tensor) -> tuple[Tensor, Tensor, None]:
         x, low = ctx.saved_tensors
-        return above[0] @ low, torch.mm(above[0].T, x, out_dtype=ctx.precision)
+        return above[0] @ low, torch.mm(above[0].T, x, out_dtype=ctx.precision), None
 
 
 class _Doubling(nn.ConvTranspose2d):

@@ -11,12 +11,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.fusible import Fusible
+
 Orientation = Literal["offset", "printed"]
 
 
 def sample(mu: Tensor, log_var: Tensor, noise: torch.Generator | None) -> Tensor:
     """A reparameterised sample, mu + exp(log_var / 2) · epsilon, in the shape of mu."""
     epsilon = torch.randn(mu.shape, generator=noise, device=mu.device, dtype=mu.dtype)
+    return _moved(mu, log_var, epsilon)
+
+
+@Fusible
+def _moved(mu: Tensor, log_var: Tensor, epsilon: Tensor) -> Tensor:
     return mu + torch.exp(0.5 * log_var) * epsilon
 
 

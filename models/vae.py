@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from models import networks
 from models.kind import Codes, Kind, Others, Reduction, gaussian, label_anchors, label_codes, signed
-from models.priors import kl_standard, sample
+from models.priors import sample
 
 
 class VAE(Kind):
@@ -57,7 +57,7 @@ class VAE(Kind):
         mu, log_var = gaussian(self.z_head(self.trunk(x)))
         mu = self.at_rest(mu)
         x_hat = self.decoder(sample(mu, log_var, noise))
-        return {"recon": self.squared_error(x_hat, x), "kl_z": self.reduce(kl_standard(mu, log_var))}
+        return {"recon": self.squared_error(x_hat, x), "kl_z": self.kl_standard(mu, log_var)}
 
     def anchors(self, attribute: int) -> tuple[Tensor, Tensor]:  # noqa: ARG002
         return label_anchors(self.class_means.device)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from csvae_cli.data.dataset import Split
 from csvae_cli.device import Compute
+from models.fusible import Fusible
 
 _CHUNK = 256
 
@@ -58,6 +59,7 @@ def evenly(rows: Tensor, count: int) -> Tensor:
     return rows[torch.arange(count, device=rows.device) * len(rows) // max(count, 1)]
 
 
+@Fusible
 def from_pictures(pictures: Tensor) -> Tensor:
     """uint8 N×H×W×C -> float N×C×H×W in [0, 1], channels last in memory, on the same device."""
     return pictures.permute(0, 3, 1, 2).float().div_(255)

@@ -1,12 +1,15 @@
 """Networks compiled for a long training on a GPU: what lies between convolutions becomes one pass."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from csvae_cli import output
+from models.fusible import FUSIBLE, Fusible
 
 Step = Callable[[Tensor], Mapping[str, Tensor]]
 """Row numbers of a batch -> its terms, unweighted and detached; the weights have moved."""
@@ -22,36 +25,52 @@ _LONGEST = 160
 
 
 def fused(step: Step, model: nn.Module, backend: str | Callable[..., Any] = "inductor") -> Step:
-    """The same step with the model's convolutions and what is between them compiled by torch.compile.
+    """The same step with convolutions, and what is between and around them, compiled by torch.compile.
 
     They are compiled in the step alone: a look at the model shows them other sizes, for each of which they
     would be compiled anew. Where the first step fails with them, that is said, and they are as they were.
     """
-    networks = list(_parts(model))
-    for network in networks:
-        network._compiled_call_impl = torch.compile(network.forward, dynamic=False, backend=backend)
-    torch.compiler.set_stance("force_eager")
-    tried = False
+    compiled = partial(torch.compile, dynamic=False, backend=backend)
+    networks = [(part, compiled(part.forward)) for part in _parts(model)]
+    functions = [(function, compiled(function.plain)) for function in FUSIBLE]
+    tried, refused = False, False
 
     def taken(rows: Tensor) -> Mapping[str, Tensor]:
-        nonlocal tried
-        if not networks:
+        nonlocal tried, refused
+        if refused:
             return step(rows)
         first, tried = not tried, True
         try:
-            with torch.compiler.set_stance("default"):
+            with _in_place(networks, functions):
                 return step(rows)
         except Exception as error:
             if not first:
                 raise
-            for network in networks:
-                network._compiled_call_impl = None
-            networks.clear()
+            refused = True
             reason = " ".join(str(error).split())[:_LONGEST]
             output.say(f"csvae: networks cannot be compiled here ({reason}); steps are slower, and the same.")
             return step(rows)
 
     return taken
+
+
+@contextmanager
+def _in_place(
+    networks: Iterable[tuple[nn.Module, Callable[..., Any]]],
+    functions: Iterable[tuple[Fusible[..., Any], Callable[..., Any]]],
+) -> Iterator[None]:
+    """Within, these run as they are compiled."""
+    for network, compiled in networks:
+        network._compiled_call_impl = compiled
+    for function, compiled in functions:
+        function.taken = compiled
+    try:
+        yield
+    finally:
+        for network, _ in networks:
+            network._compiled_call_impl = None
+        for function, _ in functions:
+            function.taken = function.plain
 
 
 def _parts(module: nn.Module) -> Iterator[nn.Module]:

@@ -68,12 +68,11 @@ def take(
     told = {name: term.detach() for name, term in terms.items()}
     if compute.device.type == "cpu":
         refuse_broken({name: float(term) for name, term in told.items()}, state.epoch)
-    loss = torch.stack([config.weight(name) * term for name, term in terms.items()]).sum()
     for optimiser in state.optimisers.values():
         optimiser.zero_grad()
     goes_ahead = compute.device.type == "cuda" and processes.count == 1 and config.max_norm is None
     with _ahead(state.optimisers.values()) if goes_ahead else nullcontext():
-        loss.backward()
+        _backward(terms, config)
     processes.average(model.parameters())
     for group, optimiser in state.optimisers.items():
         if config.max_norm is not None and group != ADVERSARY:
@@ -82,6 +81,13 @@ def take(
     if ADVERSARY in state.optimisers and config.adversary_steps > 1:
         _train_adversary(state, config, compute, processes)
     return told
+
+
+def _backward(terms: Mapping[str, Tensor], config: TrainingConfig) -> None:
+    """The gradients of the sum of all terms, each by its weight."""
+    learnt = {name: term for name, term in terms.items() if term.requires_grad}
+    weights = [torch.full_like(term, config.weight(name)) for name, term in learnt.items()]
+    torch.autograd.backward(list(learnt.values()), weights)
 
 
 @contextmanager
