@@ -14,7 +14,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from torch.nn.utils import clip_grad_norm_
 
 from csvae_cli import output, runs
@@ -22,6 +21,7 @@ from csvae_cli.config import to_json
 from csvae_cli.data import sources
 from csvae_cli.data.batches import Batches
 from csvae_cli.device import resolve
+from models.disturbing import disturbed, mirrored
 from models.flow_csvae import AUTOENCODER
 from models.kind import Kind, build
 
@@ -53,21 +53,21 @@ def main() -> None:
     model.stage = AUTOENCODER
     parameters = list(model.groups()[AUTOENCODER])
     optimiser = torch.optim.Adam(parameters, RATE, fused=True)
-    noise = torch.Generator().manual_seed(1)
+    noise = torch.Generator(compute.device).manual_seed(1)
     steps = len(train) // BATCH
     target.path.mkdir(parents=True)
     runs.write(target.config, to_json(replace(config, model=model_config)).encode())
     shutil.copy(source.statistics, target.statistics)
     for epoch in range(options.epochs):
         model.train()
-        order = torch.randperm(len(train), generator=noise)
+        order = torch.randperm(len(train), generator=noise, device=compute.device)
         for step in range(steps):
             done = epoch * steps + step
             share = 0.5 * (1 + math.cos(math.pi * done / (options.epochs * steps)))
             optimiser.param_groups[0]["lr"] = RATE * share * min(1, (done + 1) / WARM_UP)
             x, y = train.rows(order[step * BATCH : (step + 1) * BATCH])
             with compute.autocast():
-                terms = model.terms(disturbed(x, noise), y, None)
+                terms = model.terms(disturbed(mirrored(x, noise), noise), y, None)
             optimiser.zero_grad()
             torch.stack([weight * terms[name] for name, weight in WEIGHTS.items()]).sum().backward()
             clip_grad_norm_(parameters, LONGEST)
@@ -92,29 +92,6 @@ def widened(old: dict[str, Tensor], new: dict[str, Tensor]) -> dict[str, Tensor]
         else:
             found[name] = tensor
     return found
-
-
-def disturbed(x: Tensor, noise: torch.Generator) -> Tensor:
-    """Mirrored half the time; three in five a little turned, scaled, moved, lighter or darker."""
-    count = len(x)
-
-    def within(limit: float) -> Tensor:
-        return (2 * torch.rand(count, generator=noise) - 1) * limit
-
-    x = torch.where((torch.rand(count, 1, 1, 1, generator=noise) < 0.5).to(x.device), x.flip(3), x)
-    angle, scale = within(math.radians(3)), within(0.04)
-    chosen = (torch.rand(count, generator=noise) < 0.6).float()
-    angle, scale = angle * chosen, 1 + scale * chosen
-    places = torch.zeros(count, 2, 3)
-    places[:, 0, 0] = places[:, 1, 1] = scale * angle.cos()
-    places[:, 0, 1], places[:, 1, 0] = -scale * angle.sin(), scale * angle.sin()
-    places[:, 0, 2], places[:, 1, 2] = within(0.04) * chosen, within(0.04) * chosen
-    where = F.affine_grid(places.to(x), list(x.shape), align_corners=False)
-    turned = F.grid_sample(x, where, padding_mode="reflection", align_corners=False)
-    x = torch.where((chosen > 0).view(-1, 1, 1, 1).to(x.device), turned, x)
-    gain, shift = 1 + within(0.06) * chosen, within(0.03) * chosen
-    x = (x * gain.view(-1, 1, 1, 1).to(x) + shift.view(-1, 1, 1, 1).to(x)).clamp(0, 1)
-    return x.contiguous(memory_format=torch.channels_last)
 
 
 @torch.no_grad()

@@ -110,7 +110,8 @@ class TrainingConfig:
     constant learning rate, so that it catches up as the autoencoder slows down; None: the autoencoder's.
     max_norm: the length that a step's gradient of the autoencoder is shortened to where it is longer, so that
     one strange batch does not undo an epoch; None: as it comes.
-    flip: whether pictures are mirrored at random.
+    flip: whether pictures are mirrored at random; disturb: whether they are also a little turned, scaled,
+    moved and lit otherwise, for a training that shows each more often than some ten times.
     report_every: epochs between sample sheets, probes and validation.
     stages: for kinds that are trained in stages, their names in order and the epochs of each; the schedule
     starts again with each.
@@ -126,6 +127,7 @@ class TrainingConfig:
     adversary_rate: float | None = None
     max_norm: float | None = None
     flip: bool = False
+    disturb: bool = False
     seed: int = 0
     report_every: int = 10
 

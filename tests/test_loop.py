@@ -295,6 +295,15 @@ def test_pictures_stay_as_they_are_without_flip():
         assert (x[:, 0, 0, 0] > 0).all()
 
 
+def test_pictures_are_disturbed_where_that_is_asked_for():
+    data = batches_of(np.full((20, 8, 8, 3), 120, np.uint8))
+    plain, _ = seen(data, following(batch_size=10))
+    fed, _ = seen(data, following(batch_size=10, disturb=True))
+    for x, other in zip(plain, fed, strict=True):
+        assert (x == 120 / 255).all()
+        assert (other - 120 / 255).abs().mean() > 0.01
+
+
 def test_ticks_come_every_ten_steps_and_tell_the_share_that_is_done():
     training = following(epochs=2, batch_size=2)
     records = list(train(start(Scales(), training, CPU), numbered(50), training, CPU, never))

@@ -19,6 +19,7 @@ from csvae_cli.errors import WorkError
 from csvae_cli.processes import Processes
 from csvae_cli.training.fusing import LARGE, WORTH, Step, fused
 from csvae_cli.training.state import State
+from models.disturbing import disturbed, mirrored
 from models.kind import ADVERSARY, MAP
 
 _PLAIN = 3
@@ -62,7 +63,9 @@ def take(
     model = state.model
     x, y = batches.rows(rows)
     if config.flip and model.stage != MAP:
-        x = _flipped(x, state.noise)
+        x = mirrored(x, state.noise)
+    if config.disturb and model.stage != MAP:
+        x = disturbed(x, state.noise)
     with compute.autocast():
         terms = (model.map_terms if model.stage == MAP else model.terms)(x, y, state.noise)
     told = {name: term.detach() for name, term in terms.items()}
@@ -201,9 +204,3 @@ def _train_adversary(state: State, config: TrainingConfig, compute: Compute, pro
         (config.weight(ADVERSARY) * terms[ADVERSARY]).backward()
         processes.average(optimiser.param_groups[0]["params"])
         optimiser.step()
-
-
-def _flipped(x: Tensor, noise: torch.Generator) -> Tensor:
-    """Each picture mirrored with probability ½."""
-    mirrored = torch.rand(len(x), 1, 1, 1, generator=noise, device=x.device) < 0.5
-    return torch.where(mirrored, x.flip(3), x)

@@ -1,0 +1,63 @@
+"""Pictures as they could as well have been taken."""
+
+import pytest
+import torch
+
+from models.disturbing import disturbed, mirrored
+
+
+def noise(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def dots(count):
+    """A white dot of 4×4 pixels, a quarter to the right of the middle of a grey picture of 64×64."""
+    x = torch.full((count, 3, 64, 64), 0.4)
+    x[:, :, 30:34, 46:50] = 0.8
+    return x
+
+
+def centre(x):
+    """Where what is brighter than the rest lies, in pixels from the middle: (right, down), N×2."""
+    light = (x.mean(1) - x.mean(1).flatten(1).median(1).values[:, None, None]).clamp(min=0.1) - 0.1
+    places = torch.arange(64) - 31.5
+    total = light.sum((1, 2))
+    return (
+        torch.stack([(light.sum(1) * places).sum(1), (light.sum(2) * places).sum(1)], dim=1) / total[:, None]
+    )
+
+
+def test_half_of_the_pictures_are_mirrored_and_nothing_else_changes():
+    x = dots(400)
+    found = mirrored(x, noise())
+    turned = centre(found)[:, 0] < 0
+    assert 160 < int(turned.sum()) < 240
+    torch.testing.assert_close(found[turned], x[turned].flip(3))
+    torch.testing.assert_close(found[~turned], x[~turned])
+
+
+def test_disturbed_pictures_are_in_other_places_but_never_far():
+    x = dots(400)
+    moved = centre(disturbed(x, noise())) - centre(x)
+    assert moved.abs().max() < 6  # of 64: two deviations of a move, a size and an angle
+    assert 0.5 < moved.std() < 2
+    assert moved.mean(0).abs().max() < 0.3
+
+
+def test_disturbed_pictures_are_in_another_light_but_never_far():
+    x = torch.full((400, 3, 8, 8), 0.6)
+    found = disturbed(x, noise())
+    assert torch.allclose(found, found[:, :, :1, :1], atol=1e-5)  # an even picture stays even
+    light = found[:, :, 0, 0]
+    assert (light - 0.6).abs().max() < 0.15
+    assert light.mean() == pytest.approx(0.6, abs=0.01)
+    assert 0.005 < (light - light.mean(1, keepdim=True)).std() < 0.03  # of the colours, within a picture
+
+
+def test_disturbed_pictures_stay_pictures():
+    x = torch.randint(0, 2, (50, 3, 16, 16), generator=noise()).float()
+    found = disturbed(x, noise(1))
+    assert found.min() >= 0
+    assert found.max() <= 1
+    assert torch.equal(found, disturbed(x, noise(1)))
+    assert not torch.equal(found, disturbed(x, noise(2)))
