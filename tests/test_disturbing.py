@@ -21,10 +21,8 @@ def centre(x):
     """Where what is brighter than the rest lies, in pixels from the middle: (right, down), N×2."""
     light = (x.mean(1) - x.mean(1).flatten(1).median(1).values[:, None, None]).clamp(min=0.1) - 0.1
     places = torch.arange(64) - 31.5
-    total = light.sum((1, 2))
-    return (
-        torch.stack([(light.sum(1) * places).sum(1), (light.sum(2) * places).sum(1)], dim=1) / total[:, None]
-    )
+    across, down = ((light.sum(side) * places).sum(1) for side in (1, 2))
+    return torch.stack([across, down], dim=1) / light.sum((1, 2))[:, None]
 
 
 def test_half_of_the_pictures_are_mirrored_and_nothing_else_changes():

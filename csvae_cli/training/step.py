@@ -62,10 +62,9 @@ def take(
     """
     model = state.model
     x, y = batches.rows(rows)
-    if config.flip and model.stage != MAP:
-        x = mirrored(x, state.noise)
-    if config.disturb and model.stage != MAP:
-        x = disturbed(x, state.noise)
+    if model.stage != MAP:
+        x = mirrored(x, state.noise) if config.flip else x
+        x = disturbed(x, state.noise) if config.disturb else x
     with compute.autocast():
         terms = (model.map_terms if model.stage == MAP else model.terms)(x, y, state.noise)
     told = {name: term.detach() for name, term in terms.items()}
