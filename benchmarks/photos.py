@@ -117,7 +117,7 @@ def ways(editor: Editor, attribute: str, photos: list[Photo], *, taken: bool) ->
     ]
     shows = blending.shown(model, index, codes.w_mu[index])
     more = editor.decode(codes, editor.in_photo(codes, {index: point}))
-    made = blending.changes([Part(editor.area(index, taken=taken), shows, taken)], own, more)
+    made = blending.changes([Part(editor.area(index, taken=taken), shows, taken)], x, own, more)
     results["csvae's"] = [blending.apply(p.image, PLACE, c) for p, c in zip(photos, made, strict=True)]
     return results
 

@@ -14,6 +14,7 @@ from csvae_cli.data.places import Place, upright
 from csvae_cli.editing import blending
 from csvae_cli.editing.blending import Change, Part, area
 from csvae_cli.editing.editor import Editor
+from csvae_cli.editing.lighting import in_light
 
 PORTRAIT = Path(__file__).parent.parent / "docs" / "portrait.jpg"
 PHOTO = Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 240, 3), dtype=np.uint8))
@@ -80,8 +81,8 @@ def test_a_photo_is_asked_for_a_little_more_than_it_shall_show(editor: Editor) -
     def reached(own: Tensor, point: Tensor) -> float:
         return float(blending.shown(model, glasses, blending.further(model, glasses, own[None], point[None])))
 
-    assert reached(absent, present) == pytest.approx(1.3, abs=1e-4)
-    assert reached(present, absent) == pytest.approx(-0.3, abs=1e-4)
+    assert reached(absent, present) == pytest.approx(1.25, abs=1e-4)
+    assert reached(present, absent) == pytest.approx(-0.25, abs=1e-4)
     for own in (absent, present, (absent + present) / 2):  # nothing is asked for
         assert torch.equal(blending.further(model, glasses, own[None], own[None])[0], own)
     assert 0.25 < reached(present, (absent + present) / 2) <= 0.5 < reached(absent, (absent + present) / 2)
@@ -92,22 +93,40 @@ def test_what_is_taken_away_goes_where_it_is_shown_and_only_there() -> None:
     where = torch.zeros(1, 1, 64, 64)
     where[..., 20:40, 20:44] = 1
     shows = torch.tensor([0.0, 1.0])
-    without, wearer = blending.changes([Part(area(where, taken=True), shows, taken=True)], own, drawn)
+    drawn[:, :, 24:36, 24:40] = 0.6
+    part = Part(area(where, taken=True), shows, taken=True)
+    without, wearer = blending.changes([part], own, own, drawn)
     assert not without.faded.any()
-    assert float(without.added.max()) == pytest.approx(0.02)
+    assert 0.05 < float(without.added.max()) < 0.11  # a part of it might be light
     assert float(wearer.faded[0, 30, 30]) == 1
-    assert float(wearer.added[0, 30, 30]) == pytest.approx(0.52)
+    assert 0.55 < float(wearer.added[0, 30, 30]) < 0.61
     assert not wearer.faded[0, :8].any()
     assert not wearer.faded[0, 56:].any()
+
+
+def test_an_edit_leaves_its_light_out_of_the_photo() -> None:
+    """Skin, a mouth and a background, the skin and the mouth decoded half as bright again: they come back."""
+    photo = torch.full((1, 3, 64, 64), 0.1)
+    photo[:, :, 8:56, 12:52] = torch.tensor([0.6, 0.4, 0.3])[:, None, None]
+    drawn = photo.clone()
+    drawn[:, :, 8:56, 12:52] *= 1.5
+    known = torch.ones(1, 1, 64, 64)
+    known[..., 40:60, :] = 0
+    lit = in_light(drawn, photo, known)
+    assert float((drawn - photo).abs().max()) == pytest.approx(0.3)
+    inside = (lit - photo)[..., 12:52, 16:48]
+    assert float(inside.abs().max()) < 0.02
+    assert torch.allclose(in_light(drawn, photo, 0 * known), drawn, atol=1e-6)  # nothing is known
 
 
 def test_a_grey_model_keeps_the_photos_colours() -> None:
     own, drawn = torch.full((1, 1, 48, 48), 0.2), torch.full((1, 1, 48, 48), 0.9)
     everywhere = area(torch.ones(1, 1, 48, 48), taken=True)
-    (change,) = blending.changes([Part(everywhere, torch.ones(1), taken=True)], own, drawn)
+    (change,) = blending.changes([Part(everywhere, torch.ones(1), taken=True)], own, own, drawn)
     assert not change.faded.any()
     colours = Image.new("RGB", (96, 96), (90, 40, 10))
     red, green, blue = np.asarray(blending.apply(colours, upright((0, 0, 96, 96)), change))[48, 48].astype(
         int
     )
-    assert (red - green, green - blue) == (50, 30) or red == 255
+    assert (red - green, green - blue) == (pytest.approx(50, abs=1), pytest.approx(30, abs=1))
+    assert red > 90

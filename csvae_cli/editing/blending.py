@@ -2,7 +2,7 @@
 
 To a photo is added what the decoder changes, x + (decode(z, p) − decode(z, w)), where the attribute is. The
 decoded face itself takes the photo's place where detail of the photo has to go, which the model never saw:
-what is behind a dark lens, or the frame of glasses that are taken off.
+what is behind a dark lens, or the frame of glasses that are taken off. Both are decoded in the photo's light.
 """
 
 import math
@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.functional import max_pool2d
 
 from csvae_cli.data.places import Place, spread
+from csvae_cli.editing.lighting import in_light
 from csvae_cli.runs import Model
 from models.judge import blurred
 from models.kind import Codes
@@ -23,29 +24,27 @@ from models.kind import Codes
 _FACES = 64
 """Of the prior, whose changes show where an attribute is."""
 
+_LIT = 3
+"""How often light is taken out of that: the better it is known where, the better the light."""
+
 _REACH = 2
 """How many of the model's pixels a bicubic reaches."""
 
 _SEEN, _DARK = (0.06, 0.15), (0.15, 0.35)
 """Changes (white is 1) that reach beyond the region where it is taken away, and that hide what was there."""
 
-
-@dataclass(frozen=True)
-class _Care:
-    """region: from which share of its strongest change on a place is the attribute's; vanishing: how much of
-    the attribute a picture shows (0 absent, 1 as the mean of those who have it) before its detail has to go.
-    """
-
-    region: tuple[float, float]
-    vanishing: tuple[float, float]
-
-
 GONE = 0.25
 """Styles that show less than this take the attribute away."""
 
-_TAKEN, _PUT = _Care((0.12, 0.25), (0.05, 0.25)), _Care((0.2, 0.5), (0.3, 0.6))
+_REGION = (0.2, 0.5)
+"""From which share of its strongest change on a place is the attribute's."""
 
-_FURTHER = 0.3
+_TAKEN, _PUT = (0.05, 0.25), (0.3, 0.6)
+"""How much of an attribute a picture shows (0 absent, 1 as the mean of those who have it) before its detail
+has to go: where it is taken away, and where another style is put.
+"""
+
+_FURTHER = 0.25
 """How much more or less of an attribute a photo is asked for than it shall show: see `further`."""
 
 
@@ -82,7 +81,8 @@ def region(model: Model, attribute: int) -> Tensor:
     """Where the attribute is: how much putting it on changes the mean of faces, 1×1×H×W, at most 1.
 
     The faces are dreamt, drawn from the model's prior of z, so that what hangs on one person goes out in the
-    mean. Where labels are exclusive, as expressions are, it is everywhere.
+    mean, and the light that goes with it is taken out of the mean. Where labels are exclusive, as expressions
+    are, it is everywhere.
     """
     config = model.config.model
     height, width = config.shape[1:]
@@ -98,9 +98,20 @@ def region(model: Model, attribute: int) -> Tensor:
     z, w = z.to(device), [one.to(device) for one in w]
     none = tuple(torch.full_like(one, -math.inf) for one in w)
     dreamt = Codes(z, torch.full_like(z, -math.inf), tuple(w), none)
-    with_it = model.kind.switch(dreamt, {attribute: model.statistics.subspaces[attribute].present_mean})
-    without = model.kind.switch(dreamt, {attribute: model.kind.anchors(attribute)[0]})
-    strength = _strength((with_it - without).mean(0, keepdim=True).float().cpu(), 1.5)
+    present, absent = model.statistics.subspaces[attribute].present_mean, model.kind.anchors(attribute)[0]
+    with_it, without = (
+        model.kind.switch(dreamt, {attribute: point}).float().mean(0, keepdim=True).cpu()
+        for point in (present, absent)
+    )
+    where = _where(with_it - without)
+    for _ in range(_LIT):
+        with_it = in_light(with_it, without, 1 - _step(where, *_REGION))
+        where = _where(with_it - without)
+    return where
+
+
+def _where(moved: Tensor) -> Tensor:
+    strength = _strength(moved, 1.5)
     return strength / strength.max().clamp(min=1e-6)
 
 
@@ -133,8 +144,10 @@ def _axis(model: Model, attribute: int) -> Tensor:
     return subspace.present_mean - subspace.absent_mean
 
 
-def changes(parts: Sequence[Part], own: Tensor, drawn: Tensor) -> list[Change]:
-    """One for each face. own, drawn: decoded as it is and as it shall be, N×C×H×W."""
+def changes(parts: Sequence[Part], photo: Tensor, own: Tensor, drawn: Tensor) -> list[Change]:
+    """One for each face. photo, own, drawn: as it is, decoded so, and decoded as it shall be, N×C×H×W."""
+    edited = torch.stack([_edited(part, drawn - own) for part in parts]).amax(0)
+    own, drawn = (in_light(face, photo, (1 - edited).square()) for face in (own, drawn))
     moved = drawn - own
     masks = [_masks(part, moved) for part in parts]
     edited = torch.stack([edited for edited, _ in masks]).amax(0)
@@ -148,17 +161,24 @@ def changes(parts: Sequence[Part], own: Tensor, drawn: Tensor) -> list[Change]:
 def area(where: Tensor, *, taken: bool) -> Area:
     """From an attribute's `region`; taken: the attribute goes, and what one person wears may be larger."""
     window = _window(*where.shape[2:])
-    core = _main_parts(_step(where, *(_TAKEN if taken else _PUT).region))
-    near = _step(blurred(core, 3.0), 0.02, 0.3) if taken else torch.zeros_like(core)
+    core = _main_parts(_step(where, *_REGION))
+    if not taken:
+        return Area(core * window, torch.zeros_like(core))
+    core = _step(blurred(core, 2.0), 0.1, 0.3)
+    near = _step(blurred(core, 3.0), 0.02, 0.3)
     return Area(core * window, near * window)
 
 
 def _masks(part: Part, moved: Tensor) -> tuple[Tensor, Tensor]:
     """Where the photo is changed, and where the decoded face takes its place, N×1×H×W."""
-    strength = _strength(moved, 1.0)
-    edited = torch.maximum(part.where.core, part.where.near * _step(strength, *_SEEN))
-    vanishing = _step(part.shows, *(_TAKEN if part.taken else _PUT).vanishing)[:, None, None, None]
+    edited, strength = _edited(part, moved), _strength(moved, 1.0)
+    vanishing = _step(part.shows, *(_TAKEN if part.taken else _PUT))[:, None, None, None]
     return edited, edited * torch.maximum(vanishing, _step(strength, *_DARK))
+
+
+def _edited(part: Part, moved: Tensor) -> Tensor:
+    """Where the photo is changed, N×1×H×W."""
+    return torch.maximum(part.where.core, part.where.near * _step(_strength(moved, 1.0), *_SEEN))
 
 
 def apply(image: Image.Image, place: Place, change: Change) -> Image.Image:

@@ -140,7 +140,8 @@ class Editor:
             taken = bool((blending.shown(self.model, attribute, point) < blending.GONE).all())
             parts.append(blending.Part(self.area(attribute, taken=taken), shows, taken))
         image = photo.image
-        for place, change in zip(photo.framed.places, blending.changes(parts, own, drawn), strict=True):
+        changes = blending.changes(parts, crops(photo, self.model.config.model.shape), own, drawn)
+        for place, change in zip(photo.framed.places, changes, strict=True):
             image = blending.apply(image, place, change)
         return image
 

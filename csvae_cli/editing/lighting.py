@@ -1,0 +1,41 @@
+"""A decoded face in the light of the photo that it is put into.
+
+An edit may bring another light with it: a beard taken off leaves paler skin. What the edit leaves alone is in
+the photo, too, so the photo says how bright that face's skin, hair and background are.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d, interpolate
+
+_SIDE = 16
+"""Places along an edge for which the light is found: it changes slowly."""
+
+_NEAR, _ALIKE = 0.28, 0.2
+"""How near (the square's side is 1) and how alike (white is 1) places are that have the same light."""
+
+_DARKEST, _MOST = 0.1, 2.5
+"""What is added to colours before they are divided, and the largest of the quotients."""
+
+
+def in_light(face: Tensor, photo: Tensor, known: Tensor) -> Tensor:
+    """The face times what the photo is brighter by, each colour by itself, N×C×H×W; white is 1.
+
+    photo: N×C×H×W; known: where both show the same, N×1×H×W in [0, 1]. What a place is brighter by is asked
+    of all known places, the more so the nearer they are and the more their colours in `face` are like its own
+    (the weights of a bilateral filter, Tomasi and Manduchi 1998); where none is like it, it stays as it is.
+    """
+    edge = torch.linspace(0, 1, _SIDE)
+    places = torch.cartesian_prod(edge, edge)
+    apart = torch.cdist(places, places) / _NEAR
+    colours = _coarse(face)
+    unlike = torch.cdist(colours, colours) / _ALIKE
+    weight = (-0.5 * (apart.square() + unlike.square())).exp()
+    given, own = (weight @ _coarse((one + _DARKEST) * known) + 1 for one in (photo, face))
+    brighter = (given / own).clamp(1 / _MOST, _MOST).mT.unflatten(2, (_SIDE, _SIDE))
+    return (face + _DARKEST) * interpolate(brighter, face.shape[2:], mode="bilinear") - _DARKEST
+
+
+def _coarse(pictures: Tensor) -> Tensor:
+    """N×C×H×W -> N×_SIDE²×C."""
+    return adaptive_avg_pool2d(pictures, _SIDE).flatten(2).mT
