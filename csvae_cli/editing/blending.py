@@ -33,6 +33,9 @@ _REACH = 2
 _SEEN, _DARK = (0.06, 0.15), (0.15, 0.35)
 """Changes (white is 1) that reach beyond the region where it is taken away, and that hide what was there."""
 
+_WORN = (0.02, 0.08)
+"""Changes of what has to go: where less changes, as teeth below a moustache, the photo has none of it."""
+
 GONE = 0.25
 """Styles that show less than this take the attribute away."""
 
@@ -173,7 +176,8 @@ def _masks(part: Part, moved: Tensor) -> tuple[Tensor, Tensor]:
     """Where the photo is changed, and where the decoded face takes its place, N×1×H×W."""
     edited, strength = _edited(part, moved), _strength(moved, 1.0)
     vanishing = _step(part.shows, *(_TAKEN if part.taken else _PUT))[:, None, None, None]
-    return edited, edited * torch.maximum(vanishing, _step(strength, *_DARK))
+    worn = _step(_strength(moved, 0.7), *_WORN)
+    return edited, edited * torch.maximum(vanishing * worn, _step(strength, *_DARK))
 
 
 def _edited(part: Part, moved: Tensor) -> Tensor:
