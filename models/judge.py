@@ -6,6 +6,7 @@ a judge that knows only sharp ones would judge the blur.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -87,6 +88,7 @@ def blurred(x: Tensor, sigma: float) -> Tensor:
     return down @ x @ across.T
 
 
+@lru_cache(maxsize=32)
 def _blur_matrix(size: int, sigma: float) -> Tensor:
     """size×size: the weight of each pixel (columns) in each blurred one, cut off at 4 sigma."""
     reach = max(1, round(4 * sigma))

@@ -150,7 +150,10 @@ def _axis(model: Model, attribute: int) -> Tensor:
 def changes(parts: Sequence[Part], photo: Tensor, own: Tensor, drawn: Tensor) -> list[Change]:
     """One for each face. photo, own, drawn: as it is, decoded so, and decoded as it shall be, N×C×H×W."""
     edited = torch.stack([_edited(part, drawn - own) for part in parts]).amax(0)
-    own, drawn = (in_light(face, photo, (1 - edited).square()) for face in (own, drawn))
+    known = (1 - edited).square()
+    own, drawn = in_light(torch.cat([own, drawn]), photo.repeat(2, 1, 1, 1), known.repeat(2, 1, 1, 1)).chunk(
+        2
+    )
     moved = drawn - own
     masks = [_masks(part, moved) for part in parts]
     edited = torch.stack([edited for edited, _ in masks]).amax(0)

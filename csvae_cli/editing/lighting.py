@@ -4,6 +4,8 @@ An edit may bring another light with it: a beard taken off leaves paler skin. Wh
 the photo, too, so the photo says how bright that face's skin, hair and background are.
 """
 
+from functools import cache
+
 import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
@@ -25,15 +27,21 @@ def in_light(face: Tensor, photo: Tensor, known: Tensor) -> Tensor:
     of all known places, the more so the nearer they are and the more their colours in `face` are like its own
     (the weights of a bilateral filter, Tomasi and Manduchi 1998); where none is like it, it stays as it is.
     """
-    edge = torch.linspace(0, 1, _SIDE)
-    places = torch.cartesian_prod(edge, edge)
-    apart = torch.cdist(places, places) / _NEAR
-    colours = _coarse(face)
+    coarse = _coarse(torch.cat([face, (face + _DARKEST) * known, (photo + _DARKEST) * known], dim=1))
+    colours = coarse[..., : face.shape[1]]
     unlike = torch.cdist(colours, colours) / _ALIKE
-    weight = (-0.5 * (apart.square() + unlike.square())).exp()
-    given, own = (weight @ _coarse((one + _DARKEST) * known) + 1 for one in (photo, face))
+    weight = (_apart() - 0.5 * unlike.square()).exp()
+    own, given = (weight @ coarse[..., face.shape[1] :] + 1).chunk(2, dim=2)
     brighter = (given / own).clamp(1 / _MOST, _MOST).mT.unflatten(2, (_SIDE, _SIDE))
     return (face + _DARKEST) * interpolate(brighter, face.shape[2:], mode="bilinear") - _DARKEST
+
+
+@cache
+def _apart() -> Tensor:
+    """How far places are apart, as a logarithm of what they weigh for one another, _SIDE²×_SIDE²."""
+    edge = torch.linspace(0, 1, _SIDE)
+    places = torch.cartesian_prod(edge, edge)
+    return -0.5 * (torch.cdist(places, places) / _NEAR).square()
 
 
 def _coarse(pictures: Tensor) -> Tensor:
