@@ -118,6 +118,7 @@ def test_an_edit_leaves_its_light_out_of_the_photo() -> None:
     inside = (lit - photo)[..., 12:52, 16:48]
     assert float(inside.abs().max()) < 0.02
     assert torch.allclose(in_light(drawn, photo, 0 * known), drawn, atol=1e-6)  # nothing is known
+    assert torch.allclose(in_light(photo, photo, known), photo, atol=1e-6)  # it is there already
 
 
 def test_a_grey_model_keeps_the_photos_colours() -> None:
