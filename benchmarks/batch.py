@@ -93,12 +93,12 @@ def model_time(folder: Path, align: Align) -> float:
     model = runs.load(str(runs.PACKAGED), Path())
     editor = Editor(model, device.resolve("auto", "auto"), Framing(True, align))
     photo = editor.open(next(folder.iterdir()))
-    codes = editor.encode([photo] * BATCH)
+    codes = editor.encode(editor.faces([photo] * BATCH))
     point = model.statistics.subspaces[0].present_mean
     start = time.perf_counter()
     for _ in range(50):
         frame_all([photo.image] * BATCH, ["it"] * BATCH, editor.framing)
-        editor.encode([photo] * BATCH)
+        editor.encode(editor.faces([photo] * BATCH))
         editor.decode(codes, {})
         editor.decode(codes, {0: point})
     return (time.perf_counter() - start) / 50 / BATCH * len(list(folder.iterdir()))

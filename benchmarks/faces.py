@@ -63,7 +63,7 @@ def codes_alike(pictures: list[Image.Image]) -> None:
         page, place = paste(picture, 0, np.random.default_rng(len(found)))
         nearest = min(faces.find(page), key=lambda face: abs(face.place.middle - place.middle))
         found.append(Photo(Path(), page, Framed((nearest.place,), "found")))
-    one, other = editor.encode(aligned).z_mu, editor.encode(found).z_mu
+    one, other = editor.encode(editor.faces(aligned)).z_mu, editor.encode(editor.faces(found)).z_mu
     same = (one - other).norm(dim=1).median()
     people = (one - one.roll(1, 0)).norm(dim=1).median()
     print(f"z of the aligned and of the pasted face: {same:.2f} apart, of two people {people:.2f} (medians)")

@@ -59,9 +59,10 @@ def test_glasses_leave_the_rest_of_the_portrait_untouched(editor: Editor) -> Non
     photo = editor.open(PORTRAIT)
     glasses = editor.model.config.model.index("glasses")
     point = editor.model.statistics.subspaces[glasses].present_mean
-    codes = editor.encode([photo])
+    faces = editor.faces([photo])
+    codes = editor.encode(faces)
     own, drawn = editor.decode(codes, {}), editor.decode(codes, {glasses: point})
-    image = editor.blend(photo, codes, {glasses: point}, own, drawn)
+    image = editor.blend(photo, faces, codes, {glasses: point}, own, drawn)
     original = np.asarray(photo.image).astype(int)
     moved = np.abs(np.asarray(image).astype(int) - original).max(-1) > 0
     place = photo.framed.places[0]

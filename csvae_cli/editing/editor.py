@@ -60,13 +60,14 @@ class Editor:
         """
         rgb = image.convert("RGB")
         photo = Photo(Path("the picture"), rgb, frame(rgb, "the picture", self.framing))
-        codes = self.encode([photo])
+        faces = self.faces([photo])
+        codes = self.encode(faces)
         index = self.model.config.model.index(attribute)
         point = parse_style(self.model, index, style).point
         points: Points = {} if point is None else {index: point}
         drawn = self.decode(codes, self.in_photo(codes, points, strength), strength)
         points = self.reached(codes, points, strength)
-        return self.blend(photo, codes, points, self.decode(codes, {}), drawn)
+        return self.blend(photo, faces, codes, points, self.decode(codes, {}), drawn)
 
     def open(self, path: Path) -> Photo:
         """Raises WorkError where it is no picture, or shows no face."""
@@ -76,11 +77,14 @@ class Editor:
         """The same of many, with the error of each that failed."""
         return open_photos(paths, self.framing)
 
+    def faces(self, photos: Sequence[Photo]) -> Tensor:
+        """Their faces as the model takes them, photo after photo: N×C×H×W in [0, 1], on the CPU."""
+        return torch.cat([crops(photo, self.model.config.model.shape) for photo in photos])
+
     @torch.no_grad()
-    def encode(self, photos: Sequence[Photo]) -> Codes:
-        """The codes of their faces, a row each, photo after photo."""
-        x = torch.cat([crops(photo, self.model.config.model.shape) for photo in photos])
-        x = x.to(self.compute.device)
+    def encode(self, faces: Tensor) -> Codes:
+        """The codes of `faces`, a row each."""
+        x = faces.to(self.compute.device)
         with self.compute.autocast():
             parts = [self.model.kind.encode(x[rows]) for rows in _batches(len(x))]
         return take(join(parts), torch.arange(len(x), device=x.device))
@@ -88,7 +92,7 @@ class Editor:
     def style_of(self, path: Path, attribute: int) -> Style:
         """The style of the (largest) face of another picture. Raises WorkError."""
         other = open_photo(path, replace(self.framing, face="largest", eyes=None))
-        return Style(style_name(path), self.encode([other]).w_mu[attribute][0].cpu())
+        return Style(style_name(path), self.encode(self.faces([other])).w_mu[attribute][0].cpu())
 
     @torch.no_grad()
     def decode(self, codes: Codes, points: Points, strength: float = 1.0) -> Tensor:
@@ -127,10 +131,12 @@ class Editor:
             found[i] = points[i].cpu() + more / strength
         return found
 
-    def blend(self, photo: Photo, codes: Codes, points: Points, own: Tensor, drawn: Tensor) -> Image.Image:
+    def blend(
+        self, photo: Photo, faces: Tensor, codes: Codes, points: Points, own: Tensor, drawn: Tensor
+    ) -> Image.Image:
         """The photo with all of its faces changed.
 
-        codes, points, own and drawn (decoded, `in_photo`) are those of its faces.
+        codes, points, own and drawn (decoded, `in_photo`) are those of its `faces`.
         """
         if not points:
             return photo.image
@@ -140,7 +146,7 @@ class Editor:
             taken = bool((blending.shown(self.model, attribute, point) < blending.GONE).all())
             parts.append(blending.Part(self.area(attribute, taken=taken), shows, taken))
         image = photo.image
-        changes = blending.changes(parts, crops(photo, self.model.config.model.shape), own, drawn)
+        changes = blending.changes(parts, faces, own, drawn)
         for place, change in zip(photo.framed.places, changes, strict=True):
             image = blending.apply(image, place, change)
         return image

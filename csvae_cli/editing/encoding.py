@@ -59,7 +59,7 @@ def encode_pictures(editor: Editor, inputs: Sequence[Path], out: Path) -> Encode
             Failed(source, str(one)) if isinstance(one, WorkError) else (source, one.framed)
             for source, one in zip(group, opened, strict=True)
         ]
-        return places, [editor.encode(photos)] if photos else []
+        return places, [editor.encode(editor.faces(photos))] if photos else []
 
     with output.progress() as progress:
         for places, part in in_groups(work, sources):

@@ -12,7 +12,7 @@ from csvae_cli.data.batches import from_pictures, to_pictures
 from csvae_cli.data.encoding import take
 from csvae_cli.data.framing import Framed
 from csvae_cli.editing.editor import Editor, Points
-from csvae_cli.editing.pictures import crops, find_inputs
+from csvae_cli.editing.pictures import find_inputs
 from csvae_cli.editing.requests import attribute_of
 from csvae_cli.errors import RequestError
 from csvae_cli.runs import Model
@@ -57,9 +57,8 @@ def write(
         raise RequestError("--attr names one attribute, or two different ones for a grid of grids.")
     photos = [editor.open(source) for source in find_inputs(inputs)]
     if photos:
-        faces = [crops(photo, model.config.model.shape) for photo in photos]
-        x = torch.cat(faces)
-        labels = [photo.path.stem for photo, of_one in zip(photos, faces, strict=True) for _ in of_one]
+        x = editor.faces(photos)
+        labels = [photo.path.stem for photo in photos for _ in photo.framed.places]
     else:
         x, labels = from_pictures(model.statistics.faces), []
     x = x.to(editor.compute.device)

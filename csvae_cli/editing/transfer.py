@@ -139,9 +139,10 @@ class _Opened:
 
 @dataclass(frozen=True)
 class _Drawn:
-    """The same with what the model makes of its N faces: codes, decoded as they are and in each style."""
+    """The same with its N faces and what is made of them: codes, decoded as they are and in each style."""
 
     opened: _Opened
+    faces: Tensor
     codes: Codes
     own: Tensor
     styles: tuple[tuple[Points, Tensor], ...]
@@ -196,7 +197,8 @@ def _draw(editor: Editor, group: Sequence[_Opened], manner: Manner) -> Iterator[
     if not group:
         return
     counts = [len(opened.photo.framed.places) for opened in group]
-    codes = editor.encode([opened.photo for opened in group])
+    faces = editor.faces([opened.photo for opened in group])
+    codes = editor.encode(faces)
     own = editor.decode(codes, {})
     starts = [sum(counts[:place]) for place in range(len(group))]
     spans = [torch.arange(start, start + count) for start, count in zip(starts, counts, strict=True)]
@@ -217,7 +219,7 @@ def _draw(editor: Editor, group: Sequence[_Opened], manner: Manner) -> Iterator[
         styles = tuple(
             (editor.reached(part, next(points), manner.strength), next(drawn)) for _ in opened.styles
         )
-        yield _Drawn(opened, part, own[rows], styles)
+        yield _Drawn(opened, faces[rows], part, own[rows], styles)
 
 
 def _points(style: Style, codes: Codes, manner: Manner) -> Points:
@@ -235,13 +237,14 @@ def _finish(editor: Editor, drawn: _Drawn, manner: Manner) -> list[Edited | Fail
     results: list[Edited | Failed] = []
     frames: list[list[Image.Image]] = []
     try:
-        for style, targets, (points, faces) in zip(opened.styles, opened.targets, drawn.styles, strict=True):
+        for style, targets, (points, shown) in zip(opened.styles, opened.targets, drawn.styles, strict=True):
             moved = {i: p for i, p in points.items() if i != manner.attribute or style.point is not None}
             if manner.decoded:
-                squares = to_pictures(faces if moved else drawn.own)
-                images, kept = [picture(square) for square in squares], Kept()
+                pictures = to_pictures(shown if moved else drawn.own)
+                images, kept = [picture(one) for one in pictures], Kept()
             else:
-                images, kept = [editor.blend(photo, drawn.codes, moved, drawn.own, faces)], photo.kept
+                image = editor.blend(photo, drawn.faces, drawn.codes, moved, drawn.own, shown)
+                images, kept = [image], photo.kept
             if manner.sheet or manner.walk:
                 frames.append([thumbnail(image) for image in images])
             for target, image, point in zip(targets, images, points[manner.attribute].tolist(), strict=False):
