@@ -30,7 +30,7 @@ from csvae_cli.data.places import cut, spread, upright
 from csvae_cli.editing import blending
 from csvae_cli.editing.blending import Change, Part
 from csvae_cli.editing.editor import Editor
-from csvae_cli.editing.pictures import Photo, crops
+from csvae_cli.editing.pictures import Photo
 from csvae_cli.editing.styles import parse_style
 from csvae_cli.evaluation.identity import recogniser
 from csvae_cli.evaluation.judging import judge_of
@@ -88,7 +88,7 @@ def ways(editor: Editor, attribute: str, photos: list[Photo], *, taken: bool) ->
     """The results of every way."""
     model = editor.model
     index = model.config.model.index(attribute)
-    x = torch.cat([crops(photo, model.config.model.shape) for photo in photos])
+    x = editor.faces(photos)
     codes = editor.model.kind.encode(x)
     point = parse_style(model, index, "off" if taken else "on").point
     own, drawn = editor.decode(codes, {}), editor.decode(codes, {index: point})

@@ -114,6 +114,7 @@ def region(model: Model, attribute: int) -> Tensor:
 
 
 def _where(moved: Tensor) -> Tensor:
+    """How strong a change is at each place, as a share of its strongest, 1×1×H×W."""
     strength = _strength(moved, 1.5)
     return strength / strength.max().clamp(min=1e-6)
 
@@ -149,11 +150,11 @@ def _axis(model: Model, attribute: int) -> Tensor:
 
 def changes(parts: Sequence[Part], photo: Tensor, own: Tensor, drawn: Tensor) -> list[Change]:
     """One for each face. photo, own, drawn: as it is, decoded so, and decoded as it shall be, N×C×H×W."""
-    edited = torch.stack([_edited(part, drawn - own) for part in parts]).amax(0)
+    strength = _strength(drawn - own, 1.0)
+    edited = torch.stack([_edited(part, strength) for part in parts]).amax(0)
     known = (1 - edited).square()
-    own, drawn = in_light(torch.cat([own, drawn]), photo.repeat(2, 1, 1, 1), known.repeat(2, 1, 1, 1)).chunk(
-        2
-    )
+    lit = in_light(torch.cat([own, drawn]), photo.repeat(2, 1, 1, 1), known.repeat(2, 1, 1, 1))
+    own, drawn = lit.chunk(2)
     moved = drawn - own
     masks = [_masks(part, moved) for part in parts]
     edited = torch.stack([edited for edited, _ in masks]).amax(0)
@@ -177,15 +178,16 @@ def area(where: Tensor, *, taken: bool) -> Area:
 
 def _masks(part: Part, moved: Tensor) -> tuple[Tensor, Tensor]:
     """Where the photo is changed, and where the decoded face takes its place, N×1×H×W."""
-    edited, strength = _edited(part, moved), _strength(moved, 1.0)
+    strength = _strength(moved, 1.0)
+    edited = _edited(part, strength)
     vanishing = _step(part.shows, *(_TAKEN if part.taken else _PUT))[:, None, None, None]
     worn = _step(_strength(moved, 0.7), *_WORN)
     return edited, edited * torch.maximum(vanishing * worn, _step(strength, *_DARK))
 
 
-def _edited(part: Part, moved: Tensor) -> Tensor:
-    """Where the photo is changed, N×1×H×W."""
-    return torch.maximum(part.where.core, part.where.near * _step(_strength(moved, 1.0), *_SEEN))
+def _edited(part: Part, strength: Tensor) -> Tensor:
+    """Where the photo is changed, N×1×H×W, strength being how strong the change is."""
+    return torch.maximum(part.where.core, part.where.near * _step(strength, *_SEEN))
 
 
 def apply(image: Image.Image, place: Place, change: Change) -> Image.Image:
