@@ -225,9 +225,11 @@ def _kl_standard(mu: Tensor, log_var: Tensor, reduction: Reduction) -> Tensor:
 
 
 def _reduced(per_dimension: Tensor, reduction: Reduction) -> Tensor:
-    """N×… values per dimension -> a scalar."""
-    rows = per_dimension.flatten(1)
-    return (rows.sum(1) if reduction == "sum" else rows.mean(1)).mean()
+    """N×… values per dimension -> a scalar, the mean over rows of a row's sum or mean.
+
+    Never flattened: pictures with channels last would be copied for it, and their gradients strided.
+    """
+    return per_dimension.sum() / len(per_dimension) if reduction == "sum" else per_dimension.mean()
 
 
 @Fusible

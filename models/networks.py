@@ -178,7 +178,7 @@ class _PaperTrunk(nn.Module):
             (nn.Conv2d, 128, 256),
         ):
             layers += [kind(inputs, outputs, 5, 2, 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
-        self.convolutions = nn.Sequential(*layers, nn.Flatten())
+        self.convolutions = nn.Sequential(*layers[:-1], nn.Flatten(), layers[-1])
         self.dense = nn.Sequential(
             _Dense(256 * (height // 8) * (width // 8), 2048), nn.BatchNorm1d(2048), nn.ReLU()
         )
@@ -360,12 +360,13 @@ class _LightTrunk(nn.Module):
             nn.Conv2d(a, b, 3, 2, 1),
             nn.SiLU(),
             nn.Conv2d(b, c, 3, 2, 1),
+            nn.Flatten(),  # before the activation, which is slow where its gradient lies otherwise than it
             nn.SiLU(),
         )
         self.dense = nn.Sequential(nn.Linear(c * (height // 16) * (rows // 16), features), nn.SiLU())
 
     def forward(self, x: Tensor) -> Tensor:
-        features: Tensor = self.dense(self.convolutions(2 * x - 1).flatten(1))
+        features: Tensor = self.dense(self.convolutions(2 * x - 1))
         return features
 
 
@@ -430,11 +431,12 @@ class _LargeTrunk(nn.Module):
             nn.SiLU(),
             nn.Conv2d(192, 256, 3, 2, 1),
             _Residual(256),
+            nn.Flatten(),
             nn.SiLU(),
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        features: Tensor = self.convolutions(2 * x - 1).flatten(1)
+        features: Tensor = self.convolutions(2 * x - 1)
         return features
 
 

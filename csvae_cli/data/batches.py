@@ -33,7 +33,7 @@ class Batches:
 
     def rows(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """index: int64 N, on the device of `self.x`."""
-        return self.to_float(self.x[index]), self.y[index].to(self.device)
+        return self.to_float(self.x.index_select(0, index)), self.y[index].to(self.device)
 
     def spread(self, count: int) -> Tensor:
         """`count` row numbers at most, evenly over the split, in order: rows may be sorted by class."""
