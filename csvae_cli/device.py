@@ -55,12 +55,11 @@ def resolve(device: str = "auto", precision: Precision = "auto") -> Compute:
 
 
 def _keep_memory() -> None:
-    """Memory that this process had once stays with it, and large tensors lie in large pages.
+    """Memory that this process had once stays with it.
 
-    Else the system takes the memory of every large tensor back, and clears it page by page for the next one:
-    a third of the time of a training's step. Where it is not Linux with glibc, nothing changes.
+    Else the system takes the memory of every large tensor back, and clears it page by page for the next one,
+    up to a third of a step's time. Where it is not Linux with glibc, nothing changes.
     """
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch reads it at its first tensor
     keep = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if keep is not None:
         keep(_M_MMAP_THRESHOLD, _LARGEST_KEPT)

@@ -33,6 +33,24 @@ def test_a_channel_that_varies_twice_as_much_counts_no_more():
     assert float(log_feature_error(reader, x_hat, x, rows)) == pytest.approx(float(once), rel=1e-2)
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_errors_of_features_and_their_gradient_are_those_of_plain_arithmetic(layout):
+    class Same(Reader):
+        def forward(self, x):
+            return x, x, x
+
+    torch.manual_seed(0)
+    reader, x = Same((3, 16, 16), 1), torch.rand(4, 3, 16, 16).to(memory_format=layout)
+    x_hat, rows = torch.rand(4, 3, 16, 16).to(memory_format=layout).requires_grad_(), torch.rand(4)
+    deviation = x.std((0, 2, 3), keepdim=True) + 1e-3
+    plain = ((((x_hat - x) / deviation).square().flatten(1).mean(1) * rows).mean() + 1e-8).log()
+    (wanted,) = torch.autograd.grad(plain, x_hat)
+    found = log_feature_error(reader, x_hat, x, rows)
+    (gradient,) = torch.autograd.grad(found, x_hat)
+    torch.testing.assert_close(found, plain, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(gradient, wanted, rtol=1e-4, atol=1e-7)
+
+
 def test_a_frozen_reader_passes_gradients_on_and_takes_none():
     torch.manual_seed(0)
     reader, x = Reader((3, 16, 16), 1), torch.rand(4, 3, 16, 16)
