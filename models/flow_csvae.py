@@ -221,7 +221,9 @@ class FlowCSVAE(Kind):
         if self.code_noise:
             epsilon = torch.randn(s.shape, generator=noise, device=s.device)
             s = s + self.code_noise * (self.flow.coloured(epsilon) - self.flow.mean)
-        u, log_det = self.flow(s)
+        # On a GPU such small products gain nothing by it.
+        lowered = s.device.type == "cpu" and torch.is_autocast_enabled("cpu")
+        u, log_det = self.flow(s, lowered)
         z, w = split(u, self.w_dims)
         log_p = log_normal(z, 0.0, 1.0).sum(1) + log_det
         for i, (prior, w_i) in enumerate(zip(self.priors, w, strict=True)):
@@ -234,7 +236,7 @@ class FlowCSVAE(Kind):
         if self.styled:
             with torch.autocast(s.device.type, enabled=False):
                 terms["style"] = self._style(w, styles, y)
-                terms |= self._exchange_terms(s, u, y, noise)
+                terms |= self._exchange_terms(s, u, y, noise, lowered)
         return terms
 
     def _style(self, w: Sequence[Tensor], styles: Tensor, y: Tensor) -> Tensor:
@@ -246,7 +248,7 @@ class FlowCSVAE(Kind):
         return torch.stack(each).sum()
 
     def _exchange_terms(
-        self, s: Tensor, u: Tensor, y: Tensor, noise: torch.Generator | None
+        self, s: Tensor, u: Tensor, y: Tensor, noise: torch.Generator | None, lowered: bool
     ) -> dict[str, Tensor]:
         """Of people who take from others alike in the kept labels; label i is drawn anew for every batch.
 
@@ -262,7 +264,7 @@ class FlowCSVAE(Kind):
         _, unlike = self._unlike(i, y, w, alike, noise)
         giver = partners(alike.fill_diagonal_(False), noise)
         edited = self._worn(i, u, [w[j][unlike] for j in self.styled])
-        codes = self.flow.inverse(torch.cat([edited, torch.where(self.columns[i], u[giver], u)]))
+        codes = self.flow.inverse(torch.cat([edited, torch.where(self.columns[i], u[giver], u)]), lowered)
         own, edited, exchanged = self.flow.whitened(torch.cat([s, codes])).chunk(3)
         moved = edited - own
         metric = torch.stack([self.get_buffer(f"beyond_{j}") for j in self.styled])[i][0]

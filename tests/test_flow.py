@@ -50,6 +50,20 @@ def test_log_det_is_that_of_the_jacobian(dim):
         assert flow(s[None])[1].item() == pytest.approx(expected.item(), abs=1e-3)
 
 
+def test_precision_around_a_map_is_taken_where_it_is_asked_for_alone():
+    flow, codes = stirred(8)
+    with torch.no_grad():
+        exact, log_det = flow(codes)
+    with torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():
+        assert torch.equal(flow(codes)[0], exact)
+        u, lowered = flow(codes, lowered=True)
+        back = flow.inverse(u, lowered=True)
+    assert not torch.equal(u, exact)
+    assert float((u - exact).norm() / exact.norm()) < 0.02
+    assert float((lowered - log_det).abs().mean()) < 0.02 * float(log_det.std())
+    assert float((back - codes).norm() / codes.norm()) < 0.005
+
+
 def test_whitened_codes_have_the_identity_as_covariance():
     flow, codes = stirred(4)
     white = (codes - flow.mean) @ flow.whitening.T
