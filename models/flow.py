@@ -1,9 +1,9 @@
 """An invertible map between a code s and a vector of as many numbers: couplings with fixed rotations.
 
 s is whitened, then goes through couplings (Dinh et al. 2017, Real NVP) with a fixed rotation before each, and
-through one free linear map at the end. Everything runs in float32, whatever the precision around it. While the
-map is learnt, couplings may read what they are told in autocast's (`lowered`), in half the time; an inverse is as
-exact as they are.
+through one free linear map at the end. Everything runs in float32, whatever the precision around it. While
+the map is learnt, couplings may read what they are told in autocast's (`lowered`), in half the time; an
+inverse is as exact as they are.
 """
 
 from collections.abc import Sequence
