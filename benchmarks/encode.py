@@ -1,9 +1,11 @@
 """`csvae encode` of a folder of JPEGs, against Pillow's decoding and resizing alone on the same cores.
 
-    python benchmarks/encode.py DIR/full_size_valid.zip [--count 1000] [--scale 1] [--model RUN]
+    python benchmarks/encode.py DIR/full_size_valid.zip [--count 1000] [--scale 1] [--search] [--model RUN]
 
 The time of the whole command less that of a single picture; Pillow decodes, crops and resizes the same files
-in a process for each core. --scale 4 makes the pictures (178×218) as many times as large in each direction.
+in a process for each core: as they are, and with its JPEG decoder told to shrink them by as much as csvae
+does. --scale 4 makes the pictures (178×218) as many times as large in each direction. --search looks for the
+faces instead of being told that the pictures are aligned.
 """
 
 import argparse
@@ -14,12 +16,14 @@ import sys
 import tempfile
 import time
 import zipfile
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from PIL import Image
 
 from csvae_cli.data.celeba import crop_box
+from csvae_cli.data.framing import Align, Framing, shrinkable
 
 
 def main() -> None:
@@ -28,6 +32,7 @@ def main() -> None:
     parser.add_argument("zip", type=Path)
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--scale", type=int, default=1)
+    parser.add_argument("--search", action="store_true")
     parser.add_argument("--model")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -37,12 +42,14 @@ def main() -> None:
             (root / part).mkdir()
             for number in range(count):
                 (root / part / f"{number:06d}.jpg").write_bytes(files[number % len(files)])
-        ours = encode(root / "all", options.model) - encode(root / "one", options.model)
-        theirs = pillow(root / "all")
+        align = "auto" if options.search else "celeba"
+        ours = encode(root / "all", align, options.model) - encode(root / "one", align, options.model)
+        theirs, shrinking = pillow(root / "all", decode), pillow(root / "all", decode_shrunk)
     count, size = options.count, f"{178 * options.scale}×{218 * options.scale}"
     print(
-        f"{count} pictures of {size}: {count / ours:.0f} a second; "
-        f"Pillow's decoding and resizing alone {count / theirs:.0f}; ratio {theirs / ours:.2f}"
+        f"{count} pictures of {size}, --align {align}: {count / ours:.0f} a second; "
+        f"Pillow's decoding and resizing alone {count / theirs:.0f}, ratio {theirs / ours:.2f}; "
+        f"its shrinking decoder {count / shrinking:.0f}, ratio {shrinking / ours:.2f}"
     )
 
 
@@ -63,9 +70,9 @@ def _enlarged(data: bytes, scale: int) -> bytes:
     return buffer.getvalue()
 
 
-def encode(folder: Path, model: str | None) -> float:
+def encode(folder: Path, align: Align, model: str | None) -> float:
     """Seconds of the whole command."""
-    command = [str(Path(sys.executable).with_name("csvae")), "encode", str(folder), "--align", "celeba"]
+    command = [str(Path(sys.executable).with_name("csvae")), "encode", str(folder), "--align", align]
     command += ["--out", str(folder.with_suffix(".npz")), *(["--model", model] if model else [])]
     began = time.perf_counter()
     environment = {**os.environ, "CSVAE_RUNS": str(folder / "none")}
@@ -73,19 +80,28 @@ def encode(folder: Path, model: str | None) -> float:
     return time.perf_counter() - began
 
 
-def pillow(folder: Path) -> float:
+def pillow(folder: Path, work: Callable[[Path], None]) -> float:
     """Seconds, by a process for each core that is there already."""
     paths = sorted(folder.iterdir())
     with ProcessPoolExecutor() as pool:
-        list(pool.map(decode, paths[:8]))
+        list(pool.map(work, paths[:8]))
         began = time.perf_counter()
-        list(pool.map(decode, paths, chunksize=32))
+        list(pool.map(work, paths, chunksize=32))
         return time.perf_counter() - began
 
 
 def decode(path: Path) -> None:
     """A picture as 64×64 pixels of the crop that models are trained on."""
     image = Image.open(path).convert("RGB")
+    image.resize((64, 64), Image.Resampling.BICUBIC, crop_box(*image.size))
+
+
+def decode_shrunk(path: Path) -> None:
+    """The same, from as few of its pixels as do."""
+    image = Image.open(path)
+    by = shrinkable(*image.size, Framing(searched=True, align="celeba"), 64)
+    image.draft(None, (image.width // by, image.height // by))
+    image = image.convert("RGB")
     image.resize((64, 64), Image.Resampling.BICUBIC, crop_box(*image.size))
 
 

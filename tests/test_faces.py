@@ -15,7 +15,8 @@ from csvae_cli.data import faces
 from csvae_cli.data.celeba import crop_box
 from csvae_cli.data.framing import Framing, frame
 from csvae_cli.data.places import Place, cut, upright
-from csvae_cli.errors import RequestError
+from csvae_cli.editing.pictures import Photo, crops, open_photo, open_shrunk
+from csvae_cli.errors import RequestError, WorkError
 from models.faces import WINDOW, Aligner
 
 PORTRAIT = Path(__file__).parent.parent / "docs" / "portrait.jpg"
@@ -128,6 +129,70 @@ def test_which_of_two_faces(portrait: Image.Image, capsys: pytest.CaptureFixture
     assert main(["encode", "two.png", "--face", "3", "--out", "none.npz"]) == 1
     assert "--face 3: 2 were found in two.png" in capsys.readouterr().err
     assert not Path("none.npz").exists()
+
+
+SIDE = 64
+SEARCHED = Framing(searched=True)
+
+
+def _face(photo: Photo) -> torch.Tensor:
+    return crops(photo, (3, SIDE, SIDE))[0]
+
+
+@pytest.mark.parametrize(
+    ("size", "framing", "smaller"),
+    [
+        ((712, 872), Framing(searched=True, align="celeba"), (178, 218)),
+        ((712, 872), SEARCHED, (178, 218)),
+        ((714, 874), SEARCHED, (357, 437)),  # a quarter would end within a pixel
+        ((713, 873), SEARCHED, (713, 873)),
+        ((712, 872), Framing(searched=True, align="none"), (178, 218)),
+        ((178, 218), SEARCHED, (178, 218)),
+    ],
+)
+def test_an_aligned_jpeg_is_read_no_finer_than_its_face_is_cut(
+    size: tuple[int, int], framing: Framing, smaller: tuple[int, int]
+) -> None:
+    with Image.open(ALIGNED) as picture:
+        picture.convert("RGB").resize(size, Image.Resampling.BICUBIC).save("a.jpg", quality=95)
+    (shrunk,) = open_shrunk([Path("a.jpg")], framing, SIDE)
+    assert isinstance(shrunk, Photo)
+    whole = open_photo(Path("a.jpg"), framing)
+    assert (shrunk.image.size, whole.image.size) == (smaller, size)
+    assert shrunk.framed.how == whole.framed.how
+    assert (_face(shrunk) - _face(whole)).abs().mean() < 0.01
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_face_found_in_a_shrunk_jpeg_is_that_of_the_whole(orientation: int, portrait: Image.Image) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    large = portrait.crop((0, 0, 512, 500)).resize((2048, 2000), Image.Resampling.BICUBIC)
+    stored = large.transpose(Image.Transpose.ROTATE_90) if orientation == 6 else large
+    stored.save("large.jpg", quality=95, exif=exif)
+    (shrunk,) = open_shrunk([Path("large.jpg")], SEARCHED, SIDE)
+    whole = open_photo(Path("large.jpg"), SEARCHED)
+    assert isinstance(shrunk, Photo)
+    assert shrunk.image.size == (1024, 1000)
+    assert shrunk.framed.how == whole.framed.how == "found"
+    assert (_face(shrunk) - _face(whole)).abs().mean() < 0.02
+
+
+def test_a_jpeg_is_read_whole_where_its_face_is_small_or_given_by_the_eyes(portrait: Image.Image) -> None:
+    page = Image.new("RGB", (2048, 1500), (120, 130, 110))
+    page.paste(portrait.resize((400, 400)), (700, 300))
+    page.save("small.jpg", quality=95)
+    Image.new("RGB", (2048, 1500), (120, 130, 110)).save("none.jpg")
+    eyes = Framing(searched=True, eyes=(complex(860, 420), complex(900, 420)))
+    for framing in (SEARCHED, eyes):
+        (photo,) = open_shrunk([Path("small.jpg")], framing, SIDE)
+        whole = open_photo(Path("small.jpg"), framing)
+        assert isinstance(photo, Photo)
+        assert photo.framed == whole.framed
+        assert torch.equal(_face(photo), _face(whole))
+    (none,) = open_shrunk([Path("none.jpg")], SEARCHED, SIDE)
+    assert isinstance(none, WorkError)
+    assert "No face was found in none.jpg" in str(none)
 
 
 def test_eyes_given_by_hand(place: Place) -> None:

@@ -1,5 +1,6 @@
 """Where in a picture the model is to look: what the user says of it, and what is found."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,12 @@ _ALIKE = 0.06
 
 _SHOWN = 0.75
 """How much of a face's own square must lie in the picture."""
+
+FINER = 2
+"""Pixels of a picture a pixel of what is cut out of it, below which the picture is too coarse."""
+
+_SEARCHED = 960
+"""Pixels along the longer side that are enough to look for faces in: the finder takes no more than 1,024."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +77,8 @@ def frame_all(
 ) -> list[Framed | WorkError]:
     """The same of many: those that are aligned already are recognised together."""
     usual: list[Place | None] = [None] * len(images)
-    if framing.searched and framing.align == "auto" and framing.eyes is None and framing.face == "largest":
-        usual = [_usual(image) for image in images]
+    if _may_be_aligned(framing):
+        usual = [_usual(*image.size) for image in images]
     asked = [(row, place) for row, place in enumerate(usual) if place is not None]
     counts = faces.at([images[row] for row, _ in asked], [place for _, place in asked], _ALIKE)
     known = {
@@ -88,15 +95,37 @@ def frame_all(
     return framed
 
 
+def shrinkable(width: int, height: int, framing: Framing, side: int) -> int:
+    """By how much, 1, 2, 4 or 8, a picture may be shrunk before it is framed and cut to `side` pixels.
+
+    It is to stay fine enough for the cut, or for the search. Where the frame goes by the picture's edges,
+    these must not fall within a pixel of the smaller one.
+    """
+    if framing.eyes is not None:
+        return 1
+    place = _given(width, height, framing)
+    if place is None and _may_be_aligned(framing):
+        place = _usual(width, height)
+    most = max(width, height) / _SEARCHED if place is None else place.side / (FINER * side)
+    whole = 1 if place is None else math.gcd(width, height)
+    return next((by for by in (8, 4, 2) if by <= most and (place is None or whole % by == 0)), 1)
+
+
+def fine_enough(image: Image.Image, framed: Framed, side: int) -> bool:
+    """Whether a picture that was shrunk so was framed and can be cut as the whole one would be."""
+    if framed.how != "found":
+        return True
+    return max(image.size) >= _SEARCHED and all(place.side >= FINER * side for place in framed.places)
+
+
 def _frame(image: Image.Image, name: str, framing: Framing) -> Framed:
     if framing.eyes is not None:
         place = faces.from_eyes(*framing.eyes)
         _check_shown(place, image, name)
         return Framed((place,), "eyes")
-    if framing.align == "celeba":
-        return Framed((upright(crop_box(image.width, image.height)),), "celeba")
-    if framing.align == "none" or not framing.searched:
-        return Framed((_central(image),), "square")
+    given = _given(*image.size, framing)
+    if given is not None:
+        return Framed((given,), "celeba" if framing.align == "celeba" else "square")
     found = [face.place for face in faces.find(image)]
     if not found:
         raise WorkError(
@@ -104,7 +133,7 @@ def _frame(image: Image.Image, name: str, framing: Framing) -> Framed:
             "--align none takes the central square."
         )
     chosen = _choose(found, framing.face, name)
-    usual = _usual(image)
+    usual = _usual(*image.size)
     if len(chosen) == 1 and usual is not None and usual.distance(chosen[0]) < _ALIKE:
         return Framed((usual,), "aligned", len(found))
     for place in chosen:
@@ -156,17 +185,28 @@ def parse_eyes(text: str) -> tuple[complex, complex]:
     return eyes
 
 
-def _central(image: Image.Image) -> Place:
-    side = min(image.size)
-    left, top = (image.width - side) / 2, (image.height - side) / 2
-    return upright((left, top, left + side, top + side))
+def _given(width: int, height: int, framing: Framing) -> Place | None:
+    """Where a face that is not searched for is in a picture of this size; None: it is searched for."""
+    if framing.align == "celeba":
+        return upright(crop_box(width, height))
+    return _central(width, height) if framing.align == "none" or not framing.searched else None
 
 
-def _usual(image: Image.Image) -> Place | None:
+def _may_be_aligned(framing: Framing) -> bool:
+    return framing.searched and framing.align == "auto" and framing.eyes is None and framing.face == "largest"
+
+
+def _usual(width: int, height: int) -> Place | None:
     """Where the face is in an aligned picture of this shape: as in CelebA's, or it fills the square."""
-    if abs(image.width / image.height - _CELEBA_RATIO) < 0.01:
-        return upright(crop_box(image.width, image.height))
-    return _central(image) if image.width == image.height else None
+    if abs(width / height - _CELEBA_RATIO) < 0.01:
+        return upright(crop_box(width, height))
+    return _central(width, height) if width == height else None
+
+
+def _central(width: int, height: int) -> Place:
+    side = min(width, height)
+    left, top = (width - side) / 2, (height - side) / 2
+    return upright((left, top, left + side, top + side))
 
 
 def _choose(found: list[Place], which: Which, name: str) -> tuple[Place, ...]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from csvae_cli import output, runs
 from csvae_cli.data import sources
@@ -16,11 +18,17 @@ from csvae_cli.device import Compute
 from csvae_cli.editing import codes as tables
 from csvae_cli.editing.editor import Editor
 from csvae_cli.editing.groups import in_groups
-from csvae_cli.editing.pictures import Photo, find_inputs
+from csvae_cli.editing.pictures import find_inputs
 from csvae_cli.editing.transfer import Failed
 from csvae_cli.errors import RequestError, WorkError
 from csvae_cli.processes import of_environment
 from models.kind import Codes
+
+_TOGETHER = 32
+"""Faces that are encoded at a time: more than where they are decoded, too, and photos are held."""
+
+_OPENED = 8
+"""Photos that are opened at a time, for they may be large."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +61,20 @@ def encode_pictures(editor: Editor, inputs: Sequence[Path], out: Path) -> Encode
     files, parts, failed, framed = [], [], [], []
 
     def work(group: Sequence[Path]) -> tuple[list[tuple[Path, Framed] | Failed], list[Codes]]:
-        opened = editor.open_all(group)
-        photos = [one for one in opened if isinstance(one, Photo)]
-        places = [
-            Failed(source, str(one)) if isinstance(one, WorkError) else (source, one.framed)
-            for source, one in zip(group, opened, strict=True)
-        ]
-        return places, [editor.encode(editor.faces(photos))] if photos else []
+        faces: list[Tensor] = []
+        places: list[tuple[Path, Framed] | Failed] = []
+        for start in range(0, len(group), _OPENED):
+            some = group[start : start + _OPENED]
+            for source, one in zip(some, editor.faces_of(some), strict=True):
+                if isinstance(one, WorkError):
+                    places.append(Failed(source, str(one)))
+                else:
+                    faces.append(one[0])
+                    places.append((source, one[1]))
+        return places, [editor.encode(torch.cat(faces), _TOGETHER)] if faces else []
 
     with output.progress() as progress:
-        for places, part in in_groups(work, sources):
+        for places, part in in_groups(work, sources, _TOGETHER):
             parts += part
             failed += [one for one in places if isinstance(one, Failed)]
             for path, where in (one for one in places if not isinstance(one, Failed)):
