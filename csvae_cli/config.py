@@ -90,6 +90,7 @@ class ModelConfig:
         if self.kind == "flow-csvae":
             kept = (min(self.w_dim, 2),) * len(self.keep)
             options |= {"w_dims": (self.w_dim,) * len(self.edited) + kept, "styled": len(self.edited)}
+            options["exclusive"] = self.exclusive
         if self.kind == "csvae":
             options |= {
                 "w_dims": (self.w_dim,) * len(self.attributes),

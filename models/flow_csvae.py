@@ -13,7 +13,7 @@ from models import networks, wearing
 from models.erasure import linear_shift
 from models.flow import Flow, split
 from models.freezing import frozen
-from models.guessing import guessed
+from models.guessing import guessed, one_at_most
 from models.kind import CRITIC, MAP, Codes, Kind, Reduction, Rows, gaussian, signed
 from models.likeness import log_error, log_feature_error
 from models.priors import (
@@ -22,6 +22,7 @@ from models.priors import (
     kl_bernoulli,
     known_cross_entropy,
     label_log_odds,
+    log_class_prior,
     log_normal,
     sample,
 )
@@ -70,16 +71,19 @@ class FlowCSVAE(Kind):
         w_dims: Sequence[int] = (),
         reduction: Reduction = "sum",
         styled: int = 0,
+        exclusive: bool = False,
         code_noise: float = 0.05,
     ) -> None:
         """latent_dim: of z; the code s has latent_dim + Σ w_dims dimensions.
 
+        exclusive: exactly one of the labels is present.
         styled: the first so many labels are edited: their W_i must tell their styles (pictures only).
         code_noise: the standard deviation of the noise on s (in units of its own principal deviations) that
         the map is trained with.
         """
         super().__init__(shape, labels, latent_dim, reduction)
         self.w_dims = tuple(w_dims) or (2,) * labels
+        self.exclusive = exclusive
         self.code_noise = code_noise
         self.code_dim = latent_dim + sum(self.w_dims)
         self.owners = {"kl_s": AUTOENCODER, "recon": AUTOENCODER, "nll": MAP, "label": MAP}
@@ -225,10 +229,8 @@ class FlowCSVAE(Kind):
         lowered = s.device.type == "cpu" and torch.is_autocast_enabled("cpu")
         u, log_det = self.flow(s, lowered)
         z, w = split(u, self.w_dims)
-        log_p = log_normal(z, 0.0, 1.0).sum(1) + log_det
-        for i, (prior, w_i) in enumerate(zip(self.priors, w, strict=True)):
-            log_p = log_p + prior.log_prob(w_i, y[:, i], self.log_odds[i])
-        nll = -log_p.mean()
+        log_w = log_class_prior(self.priors, w, y, self.log_odds, exclusive=self.exclusive)
+        nll = -(log_normal(z, 0.0, 1.0).sum(1) + log_w + log_det).mean()
         terms = {
             "nll": nll if self.reduction == "sum" else nll / self.code_dim,
             "label": known_cross_entropy(self.label_logits(w), y, self._per_known(y)),
@@ -354,6 +356,10 @@ class FlowCSVAE(Kind):
         """log p(y_i = 1|w_i) / p(y_i = 0|w_i), both labels being equally likely beforehand, N×k."""
         return torch.stack([p.log_odds(w_i) for p, w_i in zip(self.priors, w, strict=True)], dim=1)
 
+    def label_probabilities(self, w: Sequence[Tensor]) -> Tensor:
+        logits = self.label_logits(w)
+        return logits.softmax(1) if self.exclusive else logits.sigmoid()
+
     def expect(self, y: Tensor) -> None:
         self.log_odds.copy_(label_log_odds(y))
         self.weight.copy_(class_weights(y).clamp(max=4))
@@ -366,7 +372,7 @@ class FlowCSVAE(Kind):
         codes, filled = codes.cpu(), y.cpu().clone()
         for i in self.styled:
             filled[:, i] = guessed(codes, filled[:, i])
-        return filled.to(y.device)
+        return (one_at_most(filled, y.cpu()) if self.exclusive else filled).to(y.device)
 
     def begin_map(self, rows: Rows, codes: Tensor, y: Tensor) -> None:
         """Whiten by the codes of all rows; find what the styles of each styled label are, and where it is."""

@@ -31,6 +31,16 @@ def guessed(codes: Tensor, y: Tensor) -> Tensor:
     return filled
 
 
+def one_at_most(guesses: Tensor, y: Tensor) -> Tensor:
+    """Labels of which exactly one is present (int8 N×k), each `guessed` by itself, made to agree by row.
+
+    One that is present takes the others away. Where several, or none, are left, the row is again as known, y.
+    """
+    present, possible = (guesses == 1).sum(1, keepdim=True), (guesses != 0).sum(1, keepdim=True)
+    agreed = torch.where(present == 1, (guesses == 1).to(guesses.dtype), guesses)
+    return torch.where((present > 1) | (possible == 0), y, agreed)
+
+
 @torch.enable_grad()
 def _direction(x: Tensor, y: Tensor) -> Tensor:
     """The weights (d) of a logistic regression of y (N of 1 and 0) on x (N×d)."""

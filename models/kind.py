@@ -150,8 +150,11 @@ class Kind(nn.Module, ABC):
         """
         return None
 
-    def label_logits(self, w: Sequence[Tensor]) -> Tensor | None:  # noqa: ARG002
-        """p(y_i = 1|w_i) as logits N×k, both labels equally likely beforehand; None for kinds without."""
+    def label_probabilities(self, w: Sequence[Tensor]) -> Tensor | None:  # noqa: ARG002
+        """p(y_i = 1|w), N×k, all classes being equally likely beforehand; None for kinds without.
+
+        By w_i alone; where labels are exclusive by all W, and a row sums to 1.
+        """
         return None
 
     def adversary_terms(self, shown: Shown) -> dict[str, Tensor]:  # noqa: ARG002

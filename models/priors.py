@@ -4,6 +4,7 @@ All Gaussians are diagonal and come as (mu, log_var). Labels are 1 present, 0 ab
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -76,12 +77,6 @@ class LabelPrior:
         mixture = torch.logaddexp(present, absent) - math.log(2)
         return torch.where(y == 1, present, torch.where(y == 0, absent, mixture))
 
-    def present_given(self, w: Tensor) -> Tensor:
-        """p(y_i = 1|w_i) for each row, N, both labels being equally likely beforehand."""
-        present = log_normal(w, self.present_mean, self.present_std).sum(1)
-        absent = log_normal(w, self.absent_mean, self.absent_std).sum(1)
-        return torch.sigmoid(present - absent)
-
 
 def label_prior(orientation: Orientation) -> LabelPrior:
     """The two priors of the paper (see PAPER: re-implementers read 0.1 as a standard deviation)."""
@@ -123,6 +118,24 @@ class ClassGaussians(nn.Module):
         u = (w[:, None] - self.mean) * torch.exp(-self.log_std)
         log_p = (-0.5 * (u.square() + math.log(2 * math.pi)) - self.log_std).sum(2)
         return log_p[:, 0], log_p[:, 1]
+
+
+def log_class_prior(
+    priors: Sequence[ClassGaussians], w: Sequence[Tensor], y: Tensor, log_odds: Tensor, *, exclusive: bool
+) -> Tensor:
+    """log p(w|y) for each row, N: all W_i together, an unknown label marginalised.
+
+    Where labels are exclusive exactly one of them is present: Σ_c p(c|y) Π_i p(w_i|y_i = [i = c]) over the
+    classes c that what is known of y allows. w: for each label N×d_i; y: N×k; log_odds: k, `label_log_odds`.
+    """
+    pairs = list(zip(priors, w, strict=True))
+    if not exclusive:
+        return torch.stack([p.log_prob(w_i, y[:, i], log_odds[i]) for i, (p, w_i) in enumerate(pairs)]).sum(0)
+    none = torch.stack([prior.log_prob(w_i, y.new_zeros(len(y)), 0.0) for prior, w_i in pairs])
+    instead = torch.stack([prior.log_odds(w_i) for prior, w_i in pairs], dim=1)
+    others = (y == 1).sum(1, keepdim=True) - (y == 1).int()
+    likely = F.logsigmoid(log_odds).expand_as(instead).masked_fill((y == 0) | (others > 0), -math.inf)
+    return none.sum(0) + (likely + instead).logsumexp(1) - likely.logsumexp(1)
 
 
 def label_log_odds(y: Tensor) -> Tensor:

@@ -156,6 +156,50 @@ def test_an_unknown_label_is_marginalised():
     assert likelihood(-1, 0) == pytest.approx(float(expected), rel=1e-4)
 
 
+def exclusive_of_three():
+    model = made(code_noise=0.0, labels=3, w_dims=(1, 2, 1), exclusive=True)
+    model.expect(torch.eye(3, dtype=torch.int8)[[0] * 2 + [1] * 3 + [2] * 5])
+    return model
+
+
+def log_likelihood(model, s, *labels):
+    y = torch.tensor([labels], dtype=torch.int8)
+    with torch.no_grad():
+        return -float(model.map_terms(s, y, noise())["nll"])
+
+
+def test_exclusive_labels_are_as_likely_as_each_by_itself_where_they_are_known():
+    model, s = exclusive_of_three(), torch.randn(1, 5, generator=noise())
+    by_itself = made(code_noise=0.0, labels=3, w_dims=(1, 2, 1))
+    for label in torch.eye(3, dtype=torch.int8).tolist():
+        expected = log_likelihood(by_itself, s, *label)
+        assert log_likelihood(model, s, *label) == pytest.approx(expected, rel=1e-5)
+
+
+def test_unknown_exclusive_labels_are_marginalised_over_the_classes_that_are_left():
+    model, s = exclusive_of_three(), torch.randn(1, 5, generator=noise())
+    each = [math.exp(log_likelihood(model, s, *label)) for label in torch.eye(3, dtype=torch.int8).tolist()]
+    shares = torch.sigmoid(model.log_odds).tolist()
+
+    def marginal(*classes):
+        whole = sum(shares[c] for c in classes)
+        return math.log(sum(shares[c] / whole * each[c] for c in classes))
+
+    assert log_likelihood(model, s, -1, -1, -1) == pytest.approx(marginal(0, 1, 2), abs=1e-4)
+    assert log_likelihood(model, s, 0, -1, -1) == pytest.approx(marginal(1, 2), abs=1e-4)
+    assert log_likelihood(model, s, -1, 1, -1) == pytest.approx(math.log(each[1]), abs=1e-4)
+
+
+def test_probabilities_of_exclusive_labels_are_those_of_equally_likely_classes():
+    model, w = exclusive_of_three(), [torch.randn(4, d, generator=noise()) for d in (1, 2, 1)]
+    joint = torch.ones(4, 3)
+    for c in range(3):
+        for i, (prior, w_i) in enumerate(zip(model.priors, w, strict=True)):
+            joint[:, c] *= prior.log_prob(w_i, torch.full((4,), int(i == c)), 0.0).detach().exp()
+    expected = joint / joint.sum(1, keepdim=True)
+    assert torch.allclose(model.label_probabilities(w), expected, atol=1e-5)
+
+
 def test_stages_train_their_own_terms_alone():
     model = build("flow-csvae", network="light", shape=(3, 32, 32), labels=1, latent_dim=6, w_dims=(2,))
     x, y = torch.rand(4, 3, 32, 32), torch.tensor([[1], [0], [1], [0]], dtype=torch.int8)

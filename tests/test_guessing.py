@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from models.guessing import guessed
+from models.guessing import guessed, one_at_most
 from models.kind import build
 
 
@@ -72,3 +72,12 @@ def test_labels_that_edits_leave_alone_are_not_guessed() -> None:
     assert (filled[10:, 0] >= 0).sum() == 16  # the surer half of either class, 7.5 of 15, rounded
     assert torch.equal(filled[:, 1], y[:, 1])
     assert torch.equal(filled[:10], y[:10])
+
+
+def test_guesses_of_exclusive_labels_agree() -> None:
+    known = torch.tensor([[-1, -1, -1]] * 5 + [[0, 1, 0]], dtype=torch.int8)
+    guesses = torch.tensor(
+        [[1, -1, 0], [0, -1, -1], [1, 1, 0], [0, 0, 0], [-1, -1, -1], [0, 1, 0]], dtype=torch.int8
+    )
+    agreed = [[1, 0, 0], [0, -1, -1], [-1, -1, -1], [-1, -1, -1], [-1, -1, -1], [0, 1, 0]]
+    assert one_at_most(guesses, known).tolist() == agreed

@@ -188,22 +188,6 @@ def test_an_unknown_label_pulls_a_code_to_the_nearer_prior(orientation):
     assert downhill[2] < 0  # to 3
 
 
-@orientations
-@pytest.mark.parametrize("dim", [1, 2, 4])
-def test_present_given_a_code_follows_bayes(orientation, dim):
-    w = 0.35 + 0.15 * torch.randn(50, dim, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    absent, present = (p.log_prob(w).exp() for p in normals(orientation, dim))
-    found = label_prior(orientation).present_given(w)
-    assert found.shape == (50,)
-    torch.testing.assert_close(found, present / (present + absent), rtol=1e-6, atol=1e-9)
-
-
-def test_present_given_the_means_is_sure():
-    for orientation, at_origin in (("offset", 0.0), ("printed", 1.0)):
-        found = label_prior(orientation).present_given(torch.tensor([[0.0, 0.0], [3.0, 3.0]]))
-        torch.testing.assert_close(found, torch.tensor([at_origin, 1 - at_origin]), atol=1e-3, rtol=0)
-
-
 def test_cross_entropy_counts_known_labels_only():
     logits = torch.tensor([[math.log(3), 5.0], [math.log(3), 0.0], [9.0, -9.0]])
     y = torch.tensor([[1, -1], [0, 1], [-1, -1]], dtype=torch.int8)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -24,12 +23,12 @@ def arrays(
     labels: NDArray[np.int8],
     codes: Codes,
     attributes: Sequence[str],
-    label_logits: Tensor | None,
+    probabilities: Tensor | None,
 ) -> Arrays:
     """`files`, `z_mu`, `z_log_var`, per attribute `w_<attr>_mu`, `w_<attr>_log_var`, and `labels`.
 
-    labels: N×k in {1, 0, −1}, columns as in `attributes`. label_logits: N×k, of p(y_i = 1|w_i), for kinds
-    that have it: gives `p_<attr>`.
+    labels: N×k in {1, 0, −1}, columns as in `attributes`. probabilities: `Kind.label_probabilities`, for
+    kinds that have them: gives `p_<attr>`.
     """
     found: Arrays = {
         "files": np.array(files),
@@ -41,8 +40,8 @@ def arrays(
     for name, mu, log_var in zip(attributes, codes.w_mu, codes.w_log_var, strict=True):
         found[f"w_{name}_mu"] = mu.cpu().numpy()
         found[f"w_{name}_log_var"] = log_var.cpu().numpy()
-    if label_logits is not None:
-        p = torch.sigmoid(label_logits).detach().cpu().numpy()
+    if probabilities is not None:
+        p = probabilities.detach().cpu().numpy()
         found |= {f"p_{name}": p[:, i] for i, name in enumerate(attributes)}
     return found
 

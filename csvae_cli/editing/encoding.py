@@ -88,8 +88,8 @@ def encode_pictures(editor: Editor, inputs: Sequence[Path], out: Path) -> Encode
     attributes = model.config.model.attributes
     labels = np.full((len(files), len(attributes)), -1, dtype=np.int8)
     codes = join(parts)
-    logits = model.kind.label_logits(codes.w_mu)
-    tables.write(out, tables.arrays(files, labels, codes, attributes, logits))
+    probabilities = model.kind.label_probabilities(codes.w_mu)
+    tables.write(out, tables.arrays(files, labels, codes, attributes, probabilities))
     return Encoded(len(files), tuple(failed), tuple(framed))
 
 
@@ -118,5 +118,6 @@ def encode_dataset(
     for column, name in enumerate(attributes):
         if name in data.attributes:
             labels[:, column] = part.labels[:, data.attributes.index(name)]
-    tables.write(out, tables.arrays(part.names, labels, codes, attributes, kind.label_logits(codes.w_mu)))
+    probabilities = kind.label_probabilities(codes.w_mu)
+    tables.write(out, tables.arrays(part.names, labels, codes, attributes, probabilities))
     return Encoded(len(part), ())
