@@ -14,8 +14,8 @@ from csvae_cli.processes import of_environment
 Precision = Literal["auto", "fp32", "bf16"]
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
-_LARGEST_KEPT, _MOST_KEPT = 2**25, 2**31 - 1
-"""Bytes: of a block that glibc can keep at all, and of all that it keeps."""
+_LARGEST_KEPT, _MOST_KEPT = (2**25, 2**30), 2**31 - 1
+"""Bytes: of the largest block that is kept, all that an older glibc grants and then more; of all that is."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ def _keep_memory() -> None:
     """
     keep = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if keep is not None:
-        keep(_M_MMAP_THRESHOLD, _LARGEST_KEPT)
+        for largest in _LARGEST_KEPT:
+            keep(_M_MMAP_THRESHOLD, largest)
         keep(_M_TRIM_THRESHOLD, _MOST_KEPT)
 
 
