@@ -312,6 +312,15 @@ def test_encode_of_a_data_set_has_its_labels_and_csv_and_parquet_agree(trained: 
     assert table["w_facial-hair_mu_1"].to_pylist() == pytest.approx(arrays["w_facial-hair_mu"][:, 1].tolist())
 
 
+def test_validation_has_one_name_for_all_commands_and_a_longer_one(trained: Path, celeba: Path) -> None:
+    common = ["encode", "--dataset", "celeba-glasses-facial-hair", "--data-dir", str(celeba)]
+    for split in ("val", "valid"):
+        assert main([*common, "--split", split, "--out", f"{split}.npz", "--model", str(trained)]) == 0
+    one, other = np.load("val.npz"), np.load("valid.npz")
+    assert len(one["files"]) > 0
+    assert one["files"].tolist() == other["files"].tolist()
+
+
 def test_grid_draws_one_sheet_and_never_overwrites(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["grid", "--model", str(trained)]) == 0
     assert main(["grid", "--model", str(trained)]) == 0

@@ -33,6 +33,12 @@ def test_an_unknown_data_set(capsys: pytest.CaptureFixture[str]) -> None:
     _refused(capsys, 2, ["train", "--dataset", "celeba-glases"], "celeba-glasses")
 
 
+def test_a_split_that_nobody_is_judged_by(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (["evaluate"], ["reproduce", "swiss-roll"]):
+        _refused(capsys, 2, [*command, "--split", "train"], "val, test")
+    _refused(capsys, 2, ["encode", "--dataset", "celeba-glasses", "--split", "vall"], "did you mean val?")
+
+
 def test_no_data_set(capsys: pytest.CaptureFixture[str]) -> None:
     _refused(capsys, 2, ["train"], "--dataset")
 

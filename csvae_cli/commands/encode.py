@@ -1,6 +1,5 @@
 """csvae encode."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -24,12 +23,6 @@ from csvae_cli.commands.options import (
 )
 
 
-class SplitOption(StrEnum):
-    train = "train"
-    valid = "valid"
-    test = "test"
-
-
 def encode(
     inputs: Inputs = [],  # noqa: B006 (Typer copies it)
     out: Annotated[
@@ -39,8 +32,8 @@ def encode(
         str | None, typer.Option("--dataset", metavar="NAME", help="Encode a data set instead of pictures.")
     ] = None,
     split: Annotated[
-        SplitOption, typer.Option("--split", help="Which part of --dataset.")
-    ] = SplitOption.valid,
+        str, typer.Option("--split", metavar="train|val|test", help="Which part of --dataset.")
+    ] = "val",
     data_dir: DataDir = None,
     align: AlignOption = Align.auto,
     face: FaceOption = "largest",
@@ -57,6 +50,7 @@ def encode(
     Example: csvae encode faces/ --out codes.npz
     """
     from csvae_cli import output
+    from csvae_cli.data.dataset import named_split
     from csvae_cli.data.framing import summary
     from csvae_cli.device import resolve
     from csvae_cli.editing import encoding
@@ -70,7 +64,7 @@ def encode(
     encoding.check(inputs, dataset, out, force=force)
     compute = resolve(device, precision.value)
     if dataset is not None:
-        result = encoding.encode_dataset(model, runs, compute, dataset, split.value, data_dir, out)
+        result = encoding.encode_dataset(model, runs, compute, dataset, named_split(split), data_dir, out)
     else:
         loaded = load(model, runs)
         editor = Editor(loaded, compute, framing_of(loaded, align.value, face, eyes))

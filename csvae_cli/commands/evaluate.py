@@ -1,16 +1,20 @@
 """csvae evaluate."""
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from csvae_cli.commands.options import RUNS, DataDir, Device, Json, ModelRef, Precision, PrecisionOption, Runs
-
-
-class EvaluatedSplit(StrEnum):
-    val = "val"
-    test = "test"
+from csvae_cli.commands.options import (
+    RUNS,
+    DataDir,
+    Device,
+    Json,
+    JudgedSplit,
+    ModelRef,
+    Precision,
+    PrecisionOption,
+    Runs,
+)
 
 
 def evaluate(
@@ -19,9 +23,7 @@ def evaluate(
         str | None,
         typer.Option("--dataset", metavar="NAME", help="Default: the one the model was trained on."),
     ] = None,
-    split: Annotated[
-        EvaluatedSplit, typer.Option("--split", help="The people to judge by; choose nothing on test.")
-    ] = EvaluatedSplit.val,
+    split: JudgedSplit = "val",
     data_dir: DataDir = None,
     runs: Runs = RUNS,
     device: Device = "auto",
@@ -33,12 +35,13 @@ def evaluate(
     Example: csvae evaluate --dataset celeba-glasses --split test
     """
     from csvae_cli import output
+    from csvae_cli.data.dataset import JUDGED, named_split
     from csvae_cli.device import resolve
     from csvae_cli.evaluation import report
     from csvae_cli.evaluation.evaluate import evaluate as measure
 
     compute = resolve(device, precision.value)
-    found, path = measure(model, runs, dataset, "valid" if split == "val" else "test", data_dir, compute)
+    found, path = measure(model, runs, dataset, named_split(split, JUDGED), data_dir, compute)
     if as_json:
         output.answer_json({**found.as_json(), "report": str(path)})
     else:

@@ -68,6 +68,9 @@ Eyes = Annotated[
         "--eyes", metavar="X1,Y1,X2,Y2", help="Where the eyes are, in pixels, the one on the left first."
     ),
 ]
+JudgedSplit = Annotated[
+    str, typer.Option("--split", metavar="val|test", help="The people to judge by; choose nothing on test.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
 
 RUNS = Path("runs")

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from csvae_cli.commands.evaluate import EvaluatedSplit
-from csvae_cli.commands.options import DataDir, Device, Json, Network, Precision, PrecisionOption
+from csvae_cli.commands.options import DataDir, Device, Json, JudgedSplit, Network, Precision, PrecisionOption
 
 
 def reproduce(
@@ -30,9 +29,7 @@ def reproduce(
         str,
         typer.Option("--preset", metavar="NAME", help="default, or paper: the paper's schedule, for days."),
     ] = "default",
-    split: Annotated[
-        EvaluatedSplit, typer.Option("--split", help="The people to judge by.")
-    ] = EvaluatedSplit.val,
+    split: JudgedSplit = "val",
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
     data_dir: DataDir = None,
     out: Annotated[
@@ -47,6 +44,7 @@ def reproduce(
     Interrupted, the same command goes on. Example: csvae reproduce swiss-roll
     """
     from csvae_cli import output
+    from csvae_cli.data.dataset import JUDGED, named_split
     from csvae_cli.reproduce import report, stages
 
     datasets, left_out = stages.chosen(what, data_dir)
@@ -59,7 +57,7 @@ def reproduce(
         network=network.value if network else None,
         preset=preset,
         seed=seed,
-        split="valid" if split == "val" else "test",
+        split=named_split(split, JUDGED),
         device=device,
         precision=precision.value,
     )

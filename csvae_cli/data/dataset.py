@@ -1,6 +1,6 @@
 """What every source gives: pictures (or points), labels and names, in three splits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -8,13 +8,25 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from csvae_cli.errors import RequestError
+from csvae_cli.errors import RequestError, one_of
 from csvae_cli.output import Progress
 
 SplitName = Literal["train", "valid", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "valid", "test")
 
+JUDGED: tuple[SplitName, ...] = ("valid", "test")
+"""Of people who are trained on by nobody."""
+
 UNKNOWN = -1
+
+
+def named_split(text: str, among: Sequence[SplitName] = SPLITS) -> SplitName:
+    """The split that a user calls so: train, val (or valid) or test. Raises RequestError."""
+    known = {"val" if name == "valid" else name: name for name in among}
+    name = "val" if text == "valid" else text
+    if name not in known:
+        raise one_of("split", text, known)
+    return known[name]
 
 
 @dataclass(frozen=True)
