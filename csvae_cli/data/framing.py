@@ -24,7 +24,7 @@ _ALIKE = 0.06
 _SHOWN = 0.75
 """How much of a face's own square must lie in the picture."""
 
-FINER = 2
+_FINER = 2
 """Pixels of a picture a pixel of what is cut out of it, below which the picture is too coarse."""
 
 _SEARCHED = 960
@@ -106,16 +106,16 @@ def shrinkable(width: int, height: int, framing: Framing, side: int) -> int:
     place = _given(width, height, framing)
     if place is None and _may_be_aligned(framing):
         place = _usual(width, height)
-    most = max(width, height) / _SEARCHED if place is None else place.side / (FINER * side)
-    whole = 1 if place is None else math.gcd(width, height)
-    return next((by for by in (8, 4, 2) if by <= most and (place is None or whole % by == 0)), 1)
+    most = max(width, height) / _SEARCHED if place is None else place.side / (_FINER * side)
+    exact = 0 if place is None else math.gcd(width, height)  # any number divides 0
+    return next((by for by in (8, 4, 2) if by <= most and exact % by == 0), 1)
 
 
 def fine_enough(image: Image.Image, framed: Framed, side: int) -> bool:
     """Whether a picture that was shrunk so was framed and can be cut as the whole one would be."""
     if framed.how != "found":
         return True
-    return max(image.size) >= _SEARCHED and all(place.side >= FINER * side for place in framed.places)
+    return max(image.size) >= _SEARCHED and all(place.side >= _FINER * side for place in framed.places)
 
 
 def _frame(image: Image.Image, name: str, framing: Framing) -> Framed:
