@@ -104,17 +104,18 @@ class ClassGaussians(nn.Module):
 
         w: N×d_i; y: N; log_odds: log p(y_i = 1) / p(y_i = 0).
         """
-        absent, present = self._both(w)
+        absent, present = self.both(w)
         log_odds = torch.as_tensor(log_odds, device=w.device)
         mixture = torch.logaddexp(absent + F.logsigmoid(-log_odds), present + F.logsigmoid(log_odds))
         return torch.where(y == 1, present, torch.where(y == 0, absent, mixture))
 
     def log_odds(self, w: Tensor) -> Tensor:
         """log p(w_i|1) − log p(w_i|0) for each row, N."""
-        absent, present = self._both(w)
+        absent, present = self.both(w)
         return present - absent
 
-    def _both(self, w: Tensor) -> tuple[Tensor, Tensor]:
+    def both(self, w: Tensor) -> tuple[Tensor, Tensor]:
+        """log p(w_i|0) and log p(w_i|1) for each row, N each."""
         u = (w[:, None] - self.mean) * torch.exp(-self.log_std)
         log_p = (-0.5 * (u.square() + math.log(2 * math.pi)) - self.log_std).sum(2)
         return log_p[:, 0], log_p[:, 1]
@@ -131,11 +132,10 @@ def log_class_prior(
     pairs = list(zip(priors, w, strict=True))
     if not exclusive:
         return torch.stack([p.log_prob(w_i, y[:, i], log_odds[i]) for i, (p, w_i) in enumerate(pairs)]).sum(0)
-    none = torch.stack([prior.log_prob(w_i, y.new_zeros(len(y)), 0.0) for prior, w_i in pairs])
-    instead = torch.stack([prior.log_odds(w_i) for prior, w_i in pairs], dim=1)
+    absent, present = (torch.stack(each, 1) for each in zip(*(p.both(w_i) for p, w_i in pairs), strict=True))
     others = (y == 1).sum(1, keepdim=True) - (y == 1).int()
-    likely = F.logsigmoid(log_odds).expand_as(instead).masked_fill((y == 0) | (others > 0), -math.inf)
-    return none.sum(0) + (likely + instead).logsumexp(1) - likely.logsumexp(1)
+    likely = F.logsigmoid(log_odds).expand_as(absent).masked_fill((y == 0) | (others > 0), -math.inf)
+    return absent.sum(1) + (likely + present - absent).logsumexp(1) - likely.logsumexp(1)
 
 
 def label_log_odds(y: Tensor) -> Tensor:
