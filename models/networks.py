@@ -10,12 +10,13 @@ Pictures are float N×C×H×W in [0, 1], points float N×D.
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.layers import Dense, Doubling, FromPicture, ToPicture
 from models.priors import label_log_odds
 
 NetworkName = Literal["paper", "light", "large", "points"]
@@ -173,18 +174,18 @@ class _PaperTrunk(nn.Module):
         _divisible(height, width, 8)
         layers: list[nn.Module] = []
         for kind, inputs, outputs in (
-            (_FromPicture, channels, 64),
+            (FromPicture, channels, 64),
             (nn.Conv2d, 64, 128),
             (nn.Conv2d, 128, 256),
         ):
             layers += [kind(inputs, outputs, 5, 2, 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
         self.convolutions = nn.Sequential(*layers[:-1], nn.Flatten(), layers[-1])
         self.dense = nn.Sequential(
-            _Dense(256 * (height // 8) * (width // 8), 2048), nn.BatchNorm1d(2048), nn.ReLU()
+            Dense(256 * (height // 8) * (width // 8), 2048), nn.BatchNorm1d(2048), nn.ReLU()
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        dense: _Dense = self.dense[0]  # type: ignore[assignment]
+        dense: Dense = self.dense[0]  # type: ignore[assignment]
         lowered = dense.lowered(x)
         features: Tensor = self.dense[1:](dense.product(self.convolutions(x), lowered))
         return features
@@ -206,144 +207,11 @@ class _PaperDecoder(nn.Module):
                 nn.BatchNorm2d(inner),
                 nn.ReLU(),
             ]
-        self.convolutions = nn.Sequential(*layers, _ToPicture(32, channels, 5, 1, 2))
+        self.convolutions = nn.Sequential(*layers, ToPicture(32, channels, 5, 1, 2))
 
     def forward(self, code: Tensor) -> Tensor:
         x: Tensor = self.convolutions(_grid(self.dense(code), self.grid))
         return 0.5 * x + 0.5
-
-
-class _FromPicture(nn.Conv2d):
-    """A 5×5 convolution of stride 2 of a picture, brought to [−1, 1].
-
-    On a GPU it is one of 2×2 blocks of pixels: matrix units take channels by the dozen, and with three most
-    of their work is for nothing. On a CPU the plain one is faster.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = 2 * x - 1
-        return halved(x, self.weight) if x.is_cuda else super().forward(x)
-
-
-class _ToPicture(nn.Conv2d):
-    """A 5×5 convolution to the few channels of a picture, on a GPU as one of 2×2 blocks of pixels."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return blocked(x, self.weight, self.bias) if x.is_cuda else super().forward(x)
-
-
-_UNITS = 8
-"""Channels that matrix units take at once: others are brought to a multiple, which libraries do slowly."""
-
-
-def halved(x: Tensor, weight: Tensor) -> Tensor:
-    """The same as conv2d(x, weight, stride=2, padding=2), by a 3×3 convolution of blocks of pixels.
-
-    x: N×C×H×W, H and W even; weight: K×C×5×5, of which a row and a column of zeros make 3×3 blocks.
-    """
-    outputs, inputs = weight.shape[:2]
-    spare = -4 * inputs % _UNITS
-    each = F.pad(weight, (0, 1, 0, 1)).view(outputs, inputs, 3, 2, 3, 2)
-    kernel = each.permute(0, 3, 5, 1, 2, 4).reshape(outputs, 4 * inputs, 3, 3)
-    blocks, kernel = (F.pad(one, (0, 0, 0, 0, 0, spare)) for one in (_blocks(x), kernel))
-    return F.conv2d(blocks, kernel.contiguous(memory_format=torch.channels_last), padding=1)
-
-
-def blocked(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """The same as conv2d(x, weight, bias, padding=2), by a 3×3 convolution of half the height and width.
-
-    x: N×C×H×W, H and W even; weight: K×C×5×5. Each of a block's four pixels has a convolution of its own,
-    whose 3×3 blocks hold the 5×5 pixels around it, and a row and a column of zeros.
-    """
-    outputs, inputs = weight.shape[:2]
-    count, _, height, width = x.shape
-    spare = -4 * outputs % _UNITS
-    sides = [F.pad(weight, (right, 1 - right, down, 1 - down)) for down in (0, 1) for right in (0, 1)]
-    each = torch.cat(sides).view(4 * outputs, inputs, 3, 2, 3, 2)
-    kernel = each.permute(0, 3, 5, 1, 2, 4).reshape(4 * outputs, 4 * inputs, 3, 3)
-    kernel = F.pad(kernel, (0, 0, 0, 0, 0, 0, 0, spare)).contiguous(memory_format=torch.channels_last)
-    repeated = None if bias is None else F.pad(bias.repeat(4), (0, spare))
-    found = F.conv2d(_blocks(x), kernel, repeated, padding=1)[:, : 4 * outputs]
-    return _unblocked(found.permute(0, 2, 3, 1).reshape(count, height // 2, width // 2, 2, 2, outputs))
-
-
-def _blocks(x: Tensor) -> Tensor:
-    """N×C×2H×2W -> N×4C×H×W, each place a block of 2×2 pixels, channels last in memory."""
-    count, channels, height, width = x.shape
-    pixels = x.permute(0, 2, 3, 1).reshape(count, height // 2, 2, width // 2, 2, channels)
-    return pixels.permute(0, 1, 3, 2, 4, 5).reshape(count, height // 2, width // 2, -1).permute(0, 3, 1, 2)
-
-
-def _unblocked(blocks: Tensor) -> Tensor:
-    """N×H×W×2×2×C, each place a block of 2×2 pixels -> N×C×2H×2W, channels last in memory."""
-    count, height, width = blocks.shape[:3]
-    rows = blocks.permute(0, 1, 3, 2, 4, 5).reshape(count, 2 * height, 2 * width, -1)
-    return rows.permute(0, 3, 1, 2)
-
-
-class _Dense(nn.Linear):
-    """A large matrix, which on a GPU gets its gradient in its own precision from a product in a lower one.
-
-    Autograd would have the gradient in the lower precision and bring it to the matrix's, which takes longer
-    than the product. Bringing the matrix to the lower one takes as long, and waits for memory, not for
-    arithmetic: so it is asked for before the convolutions, and done beside them.
-    """
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(inputs, outputs, bias=False)
-
-    def lowered(self, x: Tensor) -> "_Lowered | None":
-        """For `product` with what comes of x; None where the matrix serves as it is."""
-        if not (x.is_cuda and torch.is_autocast_enabled("cuda")):
-            return None
-        here, beside = torch.cuda.current_stream(), torch.cuda.Stream()
-        beside.wait_stream(here)
-        with torch.cuda.stream(beside), torch.no_grad():
-            matrix = self.weight.to(torch.get_autocast_dtype("cuda"))
-        matrix.record_stream(here)
-        return _Lowered(matrix, beside)
-
-    def product(self, x: Tensor, lowered: "_Lowered | None") -> Tensor:
-        if lowered is None:
-            return super().forward(x)
-        torch.cuda.current_stream().wait_stream(lowered.stream)
-        product: Tensor = _Product.apply(x.to(lowered.matrix.dtype), self.weight, lowered.matrix)
-        return product
-
-
-class _Lowered(NamedTuple):
-    """A matrix in a lower precision, and the stream that it is made on."""
-
-    matrix: Tensor
-    stream: torch.cuda.Stream
-
-
-class _Product(torch.autograd.Function):
-    """x Wᵀ in x's precision, which `low` has of W; the gradient of W in W's."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, low: Tensor) -> Tensor:
-        ctx.save_for_backward(x, low)
-        ctx.precision = weight.dtype
-        return x @ low.T
-
-    @staticmethod
-    def backward(ctx: Any, *above: Tensor) -> tuple[Tensor, Tensor, None]:
-        x, low = ctx.saved_tensors
-        return above[0] @ low, torch.mm(above[0].T, x, out_dtype=ctx.precision), None
-
-
-class _Doubling(nn.ConvTranspose2d):
-    """A transposed convolution of 2×2 blocks side by side, as one matrix product: faster on a CPU."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(inputs, outputs, 2, 2)
-
-    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:  # noqa: ARG002
-        count, inputs, height, width = x.shape
-        weight = self.weight.permute(2, 3, 1, 0).reshape(-1, inputs)
-        bias = None if self.bias is None else self.bias.repeat(4)
-        return _unblocked(F.linear(x.permute(0, 2, 3, 1), weight, bias).view(count, height, width, 2, 2, -1))
 
 
 class _LightTrunk(nn.Module):
@@ -386,11 +254,11 @@ class _LightDecoder(nn.Module):
         last = nn.Conv2d(64, 16 * channels, 3, 1, 1)
         _start_equal(last, 16)
         self.convolutions = nn.Sequential(
-            _Doubling(192, 128),
+            Doubling(192, 128),
             nn.SiLU(),
             nn.Conv2d(128, 128, 3, 1, 1),
             nn.SiLU(),
-            _Doubling(128, 64),
+            Doubling(128, 64),
             nn.SiLU(),
             last,
             nn.PixelShuffle(4),
@@ -454,11 +322,11 @@ class _LargeDecoder(nn.Module):
         self.convolutions = nn.Sequential(
             _Residual(256),
             nn.SiLU(),
-            _Doubling(256, 192),
+            Doubling(256, 192),
             _Residual(192),
             _Residual(192),
             nn.SiLU(),
-            _Doubling(192, 128),
+            Doubling(192, 128),
             _Residual(128),
             nn.SiLU(),
             halved,

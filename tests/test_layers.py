@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from models.networks import _Doubling, blocked, halved
+from models.layers import Doubling, blocked, halved
 
 
 def same(found, expected, inputs):
@@ -18,7 +18,7 @@ def same(found, expected, inputs):
 
 def test_doubling_is_a_transposed_convolution():
     torch.manual_seed(0)
-    layer = _Doubling(6, 5)
+    layer = Doubling(6, 5)
     x = torch.randn(3, 6, 4, 2).to(memory_format=torch.channels_last).requires_grad_()
     same(layer(x), F.conv_transpose2d(x, layer.weight, layer.bias, stride=2), (x, *layer.parameters()))
 
