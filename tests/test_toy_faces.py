@@ -8,16 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from csvae_cli.data.dataset import Dataset
-from csvae_cli.data.toy_faces import (
-    ATTRIBUTES,
-    FACTORS,
-    RANGES,
-    ToyFaces,
-    draw_factors,
-    portrait,
-    render,
-    style_factors,
-)
+from csvae_cli.data.drawing import ATTRIBUTES, FACTORS, RANGES, render, style_factors
+from csvae_cli.data.toy_faces import ToyFaces, draw_factors, portrait
 from csvae_cli.errors import RequestError
 
 Factors = dict[str, NDArray[np.float32]]
