@@ -167,7 +167,7 @@ def _read(path: Path, shrink_by: _ShrinkBy) -> _Read:
                     size = f"{opened.width}×{opened.height}"
                     raise WorkError(f"{path} has {size} pixels, more than csvae takes; shrink it first.")
                 whole, by = opened.size, shrink_by(opened.size)
-                opened.draft(None, (whole[0] // by, whole[1] // by))  # of JPEGs; others stay as they are
+                opened.draft(None, (max(whole[0] // by, 1), max(whole[1] // by, 1)))  # of JPEGs
                 shrunk = opened.size != whole
                 return _Read(*_upright(opened), shrunk)
     except Image.DecompressionBombError as error:
