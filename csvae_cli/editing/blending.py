@@ -42,7 +42,7 @@ GONE = 0.25
 _REGION = (0.2, 0.5)
 """From which share of its strongest change on a place is the attribute's."""
 
-_TAKEN, _PUT = (0.05, 0.25), (0.3, 0.6)
+_TAKEN, _PUT = (0.05, 0.15), (0.3, 0.6)
 """How much of an attribute a picture shows (0 absent, 1 as the mean of those who have it) before its detail
 has to go: where it is taken away, and where another style is put.
 """
