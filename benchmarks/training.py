@@ -126,15 +126,16 @@ def conventional(network: str, work: Path, batch: int) -> float:
     crop = transforms.Compose([transforms.CenterCrop(148), transforms.Resize(64), transforms.ToTensor()])
     data = datasets.ImageFolder(str(work / "jpegs"), crop)
     loader = DataLoader(data, batch_size=batch, shuffle=True, drop_last=True, num_workers=2)
-    model = fresh(network).to(device())
+    on = torch.device("cuda" if torch.cuda.is_available() else "cpu")  # not `device`: csvae's settles more
+    model = fresh(network).to(on)
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
-    noise = torch.Generator(device()).manual_seed(0)
+    noise = torch.Generator(on).manual_seed(0)
     began = 0.0
     endless = chain.from_iterable(repeat(loader))
     for step, (x, y) in enumerate(islice(endless, STEPS)):
         if step == WARM:
             began = now()
-        terms = model.terms(x.to(device()), y[:, None].to(device()), noise)
+        terms = model.terms(x.to(on), y[:, None].to(on), noise)
         optimiser.zero_grad()
         (terms["recon"] + terms["kl_z"]).backward()
         optimiser.step()
