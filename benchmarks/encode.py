@@ -16,8 +16,8 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
@@ -44,7 +44,7 @@ def main() -> None:
                 (root / part / f"{number:06d}.jpg").write_bytes(files[number % len(files)])
         align = "auto" if options.search else "celeba"
         ours = encode(root / "all", align, options.model) - encode(root / "one", align, options.model)
-        theirs, shrinking = pillow(root / "all", decode), pillow(root / "all", decode_shrunk)
+        theirs, shrinking = (pillow(root / "all", shrinking=each) for each in (False, True))
     count, size = options.count, f"{178 * options.scale}×{218 * options.scale}"
     print(
         f"{count} pictures of {size}, --align {align}: {count / ours:.0f} a second; "
@@ -80,9 +80,9 @@ def encode(folder: Path, align: Align, model: str | None) -> float:
     return time.perf_counter() - began
 
 
-def pillow(folder: Path, work: Callable[[Path], None]) -> float:
+def pillow(folder: Path, *, shrinking: bool) -> float:
     """Seconds, by a process for each core that is there already."""
-    paths = sorted(folder.iterdir())
+    paths, work = sorted(folder.iterdir()), partial(decode, shrinking=shrinking)
     with ProcessPoolExecutor() as pool:
         list(pool.map(work, paths[:8]))
         began = time.perf_counter()
@@ -90,17 +90,12 @@ def pillow(folder: Path, work: Callable[[Path], None]) -> float:
         return time.perf_counter() - began
 
 
-def decode(path: Path) -> None:
-    """A picture as 64×64 pixels of the crop that models are trained on."""
-    image = Image.open(path).convert("RGB")
-    image.resize((64, 64), Image.Resampling.BICUBIC, crop_box(*image.size))
-
-
-def decode_shrunk(path: Path) -> None:
-    """The same, from as few of its pixels as do."""
+def decode(path: Path, *, shrinking: bool) -> None:
+    """A picture as 64×64 pixels of the crop that models are trained on; shrinking: from as few as do."""
     image = Image.open(path)
-    by = shrinkable(*image.size, Framing(searched=True, align="celeba"), 64)
-    image.draft(None, (image.width // by, image.height // by))
+    if shrinking:
+        by = shrinkable(*image.size, Framing(searched=True, align="celeba"), 64)
+        image.draft(None, (image.width // by, image.height // by))
     image = image.convert("RGB")
     image.resize((64, 64), Image.Resampling.BICUBIC, crop_box(*image.size))
 

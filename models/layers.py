@@ -1,4 +1,4 @@
-"""Layers that give what plain ones give, faster: by the shape of their products, or by their time."""
+"""Layers that compute what plain ones do, in a shape or an order that is faster."""
 
 from typing import Any, NamedTuple
 

@@ -79,8 +79,9 @@ class Editor:
 
     def faces_of(self, paths: Sequence[Path]) -> list[tuple[Tensor, Framed] | WorkError]:
         """Of many, the `faces` alone, and where they were found: quicker than photos (`open_shrunk`)."""
-        photos = open_shrunk(paths, self.framing, max(self.model.config.model.shape[1:]))
-        return [one if isinstance(one, WorkError) else (self.faces([one]), one.framed) for one in photos]
+        shape = self.model.config.model.shape
+        photos = open_shrunk(paths, self.framing, max(shape[1:]))
+        return [one if isinstance(one, WorkError) else (crops(one, shape), one.framed) for one in photos]
 
     def faces(self, photos: Sequence[Photo]) -> Tensor:
         """Their faces as the model takes them, photo after photo: N×C×H×W in [0, 1], on the CPU."""

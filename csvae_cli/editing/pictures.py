@@ -49,6 +49,15 @@ class Photo:
     kept: Kept = Kept()
 
 
+@dataclass(frozen=True)
+class _Read:
+    """The first frame of a file, upright and RGB, perhaps shrunk, and what it came with."""
+
+    image: Image.Image
+    kept: Kept
+    shrunk: bool
+
+
 def find_inputs(paths: Sequence[Path]) -> list[Path]:
     """Files as they are named, folders as the pictures in them, by name. Raises RequestError."""
     found: list[Path] = []
@@ -99,7 +108,7 @@ def open_shrunk(paths: Sequence[Path], framing: Framing, side: int) -> list[Phot
 
 
 def _framed(
-    paths: Sequence[Path], read: Sequence["_Read | WorkError"], framing: Framing
+    paths: Sequence[Path], read: Sequence[_Read | WorkError], framing: Framing
 ) -> list[Photo | WorkError]:
     """Photos of what could be read."""
     whole = [
@@ -137,15 +146,6 @@ def unique_stems(paths: Iterable[Path]) -> list[str]:
         seen[path.stem] = seen.get(path.stem, 0) + 1
         names.append(path.stem if seen[path.stem] == 1 else f"{path.stem}-{seen[path.stem]}")
     return names
-
-
-@dataclass(frozen=True)
-class _Read:
-    """The first frame of a file, upright and RGB, perhaps shrunk, and what it came with."""
-
-    image: Image.Image
-    kept: Kept
-    shrunk: bool
 
 
 def _tried(path: Path, shrink_by: _ShrinkBy = lambda _: 1) -> _Read | WorkError:
