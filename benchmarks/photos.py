@@ -109,7 +109,9 @@ def ways(editor: Editor, attribute: str, photos: list[Photo], *, taken: bool) ->
     }
     results: dict[str, list[Image.Image]] = {}
     for name, (added, faded) in put.items():
-        made = [Change(*one) for one in zip(added, faded, strict=True)]
+        made = [
+            Change(1 - away, torch.zeros_like(away), more) for more, away in zip(added, faded, strict=True)
+        ]
         results[name] = [blending.apply(p.image, PLACE, c) for p, c in zip(photos, made, strict=True)]
     by = ((ratio - 1) * core).clamp(-0.9, 3)
     results["ratio in the attribute's region"] = [

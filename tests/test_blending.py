@@ -13,6 +13,7 @@ from csvae_cli.data.framing import Framing
 from csvae_cli.data.places import Place, upright
 from csvae_cli.editing import blending
 from csvae_cli.editing.blending import Change, Part, area
+from csvae_cli.editing.crispness import crisp
 from csvae_cli.editing.editor import Editor
 from csvae_cli.editing.lighting import in_light
 
@@ -28,9 +29,9 @@ def editor() -> Editor:
 
 
 def test_no_change_changes_nothing_and_a_change_only_its_square() -> None:
-    nothing = Change(torch.zeros(3, 64, 64), torch.zeros(1, 64, 64))
+    nothing = Change(torch.ones(1, 64, 64), torch.zeros(1, 64, 64), torch.zeros(3, 64, 64))
     assert np.array_equal(np.asarray(blending.apply(PHOTO, TURNED, nothing)), np.asarray(PHOTO))
-    grey = Change(torch.full((3, 64, 64), 0.4), torch.ones(1, 64, 64))
+    grey = Change(torch.zeros(1, 64, 64), torch.zeros(1, 64, 64), torch.full((3, 64, 64), 0.4))
     got = np.asarray(blending.apply(PHOTO, TURNED, grey)).astype(int)
     y, x = np.mgrid[0.5:200, 0.5:240]
     inside = (x + 1j * y - TURNED.middle) / TURNED.right
@@ -40,7 +41,7 @@ def test_no_change_changes_nothing_and_a_change_only_its_square() -> None:
 
 
 def test_a_square_that_reaches_beyond_the_photo() -> None:
-    whole = Change(torch.full((3, 64, 64), 1.0), torch.ones(1, 64, 64))
+    whole = Change(torch.zeros(1, 64, 64), torch.zeros(1, 64, 64), torch.full((3, 64, 64), 1.0))
     got = np.asarray(blending.apply(PHOTO, upright((-40, -40, 60, 60)), whole))
     assert (got[:55, :55] == 255).all()
     assert np.array_equal(got[65:], np.asarray(PHOTO)[65:])
@@ -97,13 +98,69 @@ def test_what_is_taken_away_goes_where_it_is_shown_and_only_there() -> None:
     drawn[:, :, 24:36, 24:40] = 0.6
     part = Part(area(where, taken=True), shows, taken=True)
     without, wearer = blending.changes([part], own, own, drawn)
-    assert not without.faded.any()
+    # Twice as many pixels as the model has. Nothing of the photo goes but of the wearer's.
+    assert float((without.kept + without.greyed).min()) > 0.97
     assert 0.05 < float(without.added.max()) < 0.11  # a part of it might be light
-    assert float(wearer.faded[0, 30, 30]) > 0.9
-    assert float(wearer.faded[0, 38, 30]) < 0.1  # within the region, but the same without it
-    assert 0.5 < float(wearer.added[0, 30, 30]) < 0.61
-    assert not wearer.faded[0, :8].any()
-    assert not wearer.faded[0, 56:].any()
+    assert float(wearer.kept[0, 60, 60]) < 0.1
+    assert float(wearer.kept[0, 76, 60]) > 0.9  # within the region, but the same without it
+    assert 0.5 < float(wearer.added[0, 60, 60]) < 0.61
+    assert (wearer.kept[0, :16] == 1).all()
+    assert (wearer.kept[0, 112:] == 1).all()
+
+
+SKIN = torch.tensor([0.75, 0.55, 0.45])
+
+
+def put_on(colour: tuple[float, float, float], photo: Tensor) -> np.ndarray:
+    """What 24×24 pixels become on which the decoder draws this colour instead of skin, 24×24×3 in [0, 1].
+
+    photo: what it shows of them, 3×24×24; around them it shows skin (grey if they are grey).
+    """
+    own = SKIN[:, None, None].expand(3, 64, 64)
+    whole = own.mean(0, keepdim=True).repeat(3, 1, 1) if torch.equal(photo[0], photo[2]) else own.clone()
+    drawn, where = own.clone(), torch.zeros(1, 1, 64, 64)
+    drawn[:, 20:44, 20:44] = torch.tensor(colour)[:, None, None]
+    whole[:, 20:44, 20:44] = photo
+    where[..., 20:44, 20:44] = 1
+    part = Part(area(where, taken=False), torch.zeros(1), taken=False)
+    (change,) = blending.changes([part], whole[None], own[None], drawn[None])
+    image = Image.fromarray((255 * whole).round().byte().permute(1, 2, 0).numpy())
+    return np.asarray(blending.apply(image, upright((0, 0, 64, 64)), change))[20:44, 20:44] / 255
+
+
+def test_what_is_darker_than_the_skin_keeps_its_colour_behind_a_lens() -> None:
+    """A grey lens before a brown iris that the decoder drew as skin: as dark and as grey, and not blue."""
+    photo = SKIN[:, None, None].repeat(1, 24, 24)
+    photo[:, 8:16, 8:16] = torch.tensor([0.25, 0.2, 0.18])[:, None, None]
+    seen = put_on((0.5, 0.5, 0.5), photo)
+    red, green, blue = seen[12, 12]
+    assert 0.1 < green < 0.2
+    assert abs(red - blue) < 0.05
+    assert seen[4, 4] == pytest.approx(0.5, abs=0.03)
+
+
+def test_a_frame_on_skin_is_dark_and_not_red() -> None:
+    red, green, blue = put_on((0.35, 0.06, 0.05), SKIN[:, None, None].repeat(1, 24, 24))[12, 12]
+    assert 0.1 < red < 0.25
+    assert 1 - min(green, blue) / red < 0.45
+
+
+def test_a_grey_photo_stays_grey() -> None:
+    seen = put_on((0.4, 0.15, 0.1), torch.full((3, 24, 24), 0.6))
+    assert np.ptp(seen, axis=2).max() == 0
+    assert seen[12, 12, 0] < 0.3
+
+
+def test_edges_grow_steep_and_have_no_seam() -> None:
+    edge = torch.linspace(-24, 24, 64).tanh().expand(1, 1, 64, 64)
+    larger = crisp(edge)
+    assert larger.shape == (1, 1, 128, 128)
+    row, plain = larger[0, 0, 64], torch.nn.functional.interpolate(edge, scale_factor=2, mode="bicubic")
+    assert float(row.diff().max()) > 1.3 * float(plain[0, 0, 64].diff().max())
+    assert float(larger.abs().max()) <= float(plain.abs().max()) + 1e-5
+    assert (row.diff() > -1e-5).all()
+    flat = torch.full((1, 3, 8, 8), 0.3)
+    assert torch.allclose(crisp(flat), torch.full((1, 3, 16, 16), 0.3), atol=1e-6)
 
 
 def test_an_edit_leaves_its_light_out_of_the_photo() -> None:
@@ -126,7 +183,7 @@ def test_a_grey_model_keeps_the_photos_colours() -> None:
     own, drawn = torch.full((1, 1, 48, 48), 0.2), torch.full((1, 1, 48, 48), 0.9)
     everywhere = area(torch.ones(1, 1, 48, 48), taken=True)
     (change,) = blending.changes([Part(everywhere, torch.ones(1), taken=True)], own, own, drawn)
-    assert not change.faded.any()
+    assert (change.kept == 1).all()
     colours = Image.new("RGB", (96, 96), (90, 40, 10))
     red, green, blue = np.asarray(blending.apply(colours, upright((0, 0, 96, 96)), change))[48, 48].astype(
         int

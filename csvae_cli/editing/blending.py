@@ -13,9 +13,11 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import max_pool2d
+from torch.nn.functional import interpolate, max_pool2d
 
 from csvae_cli.data.places import Place, spread
+from csvae_cli.editing.colours import LUMA, dimming, held, light
+from csvae_cli.editing.crispness import crisp
 from csvae_cli.editing.lighting import in_light
 from csvae_cli.runs import Model
 from models.judge import blurred
@@ -53,13 +55,14 @@ _FURTHER = 0.25
 
 @dataclass(frozen=True)
 class Change:
-    """What happens to a photo's face, in the model's frame: photo · (1 − faded) + added.
+    """What happens to a photo's face, in the model's frame: photo · kept + its light · greyed + added.
 
-    added: C×H×W, white is 1; faded: 1×H×W in [0, 1].
+    kept, greyed: 1×H×W in [0, 1]; added: C×H×W, white is 1.
     """
 
+    kept: Tensor
+    greyed: Tensor
     added: Tensor
-    faded: Tensor
 
 
 @dataclass(frozen=True)
@@ -155,14 +158,22 @@ def changes(parts: Sequence[Part], photo: Tensor, own: Tensor, drawn: Tensor) ->
     known = (1 - edited).square()
     lit = in_light(torch.cat([own, drawn]), photo.repeat(2, 1, 1, 1), known.repeat(2, 1, 1, 1))
     own, drawn = lit.chunk(2)
+    if own.shape[1] == 3:
+        own, drawn = held(own, drawn, photo)
     moved = drawn - own
     masks = [_masks(part, moved) for part in parts]
     edited = torch.stack([edited for edited, _ in masks]).amax(0)
     faded = torch.stack([faded for _, faded in masks]).amax(0)
     if moved.shape[1] == 1:  # grey: the photo keeps its colours
         faded = torch.zeros_like(faded)
-    added = edited * moved * (1 - faded) + faded * drawn
-    return [Change(*one) for one in zip(added, faded, strict=True)]
+    own, drawn = crisp(torch.cat([own, drawn])).chunk(2)
+    edited, faded = (interpolate(mask, own.shape[2:], mode="bilinear") for mask in (edited, faded))
+    dimmed, greyed = dimming(own, drawn)
+    kept = (1 - edited * (1 - dimmed * (1 - greyed))) * (1 - faded)
+    greys = edited * dimmed * greyed * (1 - faded)
+    left = dimmed * (own + greyed * (light(own) - own))
+    added = edited * (drawn - left) * (1 - faded) + faded * drawn
+    return [Change(*one) for one in zip(kept, greys, added, strict=True)]
 
 
 def area(where: Tensor, *, taken: bool) -> Area:
@@ -192,7 +203,7 @@ def _edited(part: Part, strength: Tensor) -> Tensor:
 
 def apply(image: Image.Image, place: Place, change: Change) -> Image.Image:
     """The picture with its face changed, in its own resolution, everything else as it was."""
-    values = torch.cat([change.added.expand(3, -1, -1), change.faded])
+    values = torch.cat([change.added.expand(3, -1, -1), change.greyed, 1 - change.kept])
     where = _extent(values)
     if where is None:
         return image
@@ -200,10 +211,11 @@ def apply(image: Image.Image, place: Place, change: Change) -> Image.Image:
     left, top = max(math.floor(min(xs)), 0), max(math.floor(min(ys)), 0)
     right, bottom = min(math.ceil(max(xs)), image.width), min(math.ceil(max(ys)), image.height)
     grown = spread(values, place, (left, top, right, bottom)).permute(1, 2, 0).numpy()
-    added, faded = grown[..., :3], grown[..., 3:].clip(0, 1)
+    added, greyed, lost = grown[..., :3], grown[..., 3:4].clip(0, 1), grown[..., 4:].clip(0, 1)
     pixels = np.asarray(image).copy()
     part = pixels[top:bottom, left:right]
-    pixels[top:bottom, left:right] = (part * (1 - faded) + 255 * added).round().clip(0, 255).astype(np.uint8)
+    changed = part * (1 - lost) + part @ LUMA[:, None] * greyed + 255 * added
+    pixels[top:bottom, left:right] = changed.round().clip(0, 255).astype(np.uint8)
     return Image.fromarray(pixels)
 
 

@@ -1,0 +1,69 @@
+"""Colours of a decoded face that a photo would not have.
+
+The model learnt from small JPEGs, whose colours are half as sharp as their light: in them a thin dark frame
+on skin is a deep red, and so it draws it.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+_GREY = 0.012
+"""How far the colours of a picture without any are apart in the mean (white is 1): JPEG leaves a little."""
+
+_DEEPEST = 0.4
+"""How saturated what is dark may be, whatever it was before: brown hair is."""
+
+_DARKER = (0.1, 0.4)
+"""By which share of its light a place has become darker before its colour is held."""
+
+_DARKEST, _FAINT = 0.05, 0.002
+"""What is added to light, and to squares of colour, before they are divided."""
+
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+"""What red, green and blue are to the eye's light (Rec. 601)."""
+
+
+def held(own: Tensor, drawn: Tensor, photo: Tensor) -> tuple[Tensor, Tensor]:
+    """own, drawn (a face decoded as it is and as it shall be) in colours that the photo could have, N×3×H×W.
+
+    Of a grey photo both are grey. What is drawn darker than it was is no more saturated than it was, or than
+    dark brown hair, at the same light.
+    """
+    grey = (photo.amax(1) - photo.amin(1)).mean((1, 2)) < _GREY
+    own, drawn = (torch.where(grey[:, None, None, None], light(face), face) for face in (own, drawn))
+    before, after = light(own), light(drawn)
+    darker = ((1 - after / before.clamp(min=0.02) - _DARKER[0]) / (_DARKER[1] - _DARKER[0])).clamp(0, 1)
+    most, least = drawn.amax(1, keepdim=True), drawn.amin(1, keepdim=True)
+    allowed = saturation(own).clamp(min=_DEEPEST)
+    # The share s of its colour with which (V − m) s = allowed · (Y + (V − Y) s): V, m the strongest and the
+    # weakest colour, Y the light.
+    too_much = ((most - least) - allowed * (most - after)).clamp(min=1e-6)
+    share = (allowed * after / too_much).clamp(0, 1)
+    return own, after + (drawn - after) * (1 - darker * (1 - share))
+
+
+def dimming(own: Tensor, drawn: Tensor) -> tuple[Tensor, Tensor]:
+    """(dimmed, greyed), N×1×H×W: which share of its light own keeps in drawn, and how much colour it loses.
+
+    As behind a tinted lens: what a photo has there, dark or bright, loses the same shares. A difference of
+    colours, or their ratios, would turn what is darker than the skin around it, as an iris, blue.
+    """
+    before, after = light(own), light(drawn)
+    dimmed = ((after + _DARKEST) / (before + _DARKEST).clamp(min=1e-3)).clamp(0, 1)
+    colour, left = dimmed * (own - before), drawn - after
+    alike = ((colour * left).sum(1, keepdim=True) + _FAINT) / (colour.square().sum(1, keepdim=True) + _FAINT)
+    return dimmed, 1 - alike.clamp(0, 1)
+
+
+def light(face: Tensor) -> Tensor:
+    """Luma of N×C×H×W, N×1×H×W; of grey faces (C = 1) what they are."""
+    if face.shape[1] == 1:
+        return face
+    return (face * torch.from_numpy(LUMA)[:, None, None]).sum(1, keepdim=True)
+
+
+def saturation(face: Tensor) -> Tensor:
+    """Of N×C×H×W, N×1×H×W in [0, 1]: 0 grey, 1 without any of one colour."""
+    most = face.amax(1, keepdim=True).clamp(min=1e-3)
+    return 1 - (face.amin(1, keepdim=True) / most).clamp(0, 1)
