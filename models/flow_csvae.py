@@ -29,7 +29,7 @@ from models.priors import (
 from models.regions import around, occlusion, outside, reach
 from models.styles import alike, combinations, contrast, partners
 
-READER, AUTOENCODER, EDITS = "reader", "autoencoder", "edits"
+READER, AUTOENCODER, PLAIN_READER, EDITS = "reader", "autoencoder", "plain-reader", "edits"
 
 _CHUNK, _CONTRASTED, _LOOKED_AT, _MEASURED = 256, 4000, 100, 16
 """Pictures at a time; how many with and without a label tell its styles; how many show where it is, and what
@@ -49,9 +49,11 @@ class FlowCSVAE(Kind):
     Three groups, each trained in a stage of its own: a `reader` of labels from pictures, whose features tell
     the autoencoder what matters to the eye (none for points); the `autoencoder`; the `map`. Where styles are
     edited a `critic` is trained beside the map, and tells it what gives exchanged styles away; and a last
-    stage, `edits`, lets the decoder draw edits too, with everything else at rest.
+    stage, `edits`, lets the decoder draw edits too, with everything else at rest. Between these two the
+    reader may be taught on with pictures as they are (`plain-reader`): so are those who will judge the edits.
     """
 
+    undisturbed = (PLAIN_READER, EDITS)
     for_training = ("reader.", "critic.", "log_var_head.", "style_heads.", "contrast_", "beyond_", "weight")
 
     columns: Tensor
@@ -90,15 +92,12 @@ class FlowCSVAE(Kind):
         self.trunk, features = networks.trunk(network, shape)
         self.mu_head, self.log_var_head = networks.gaussian_heads(features, self.code_dim)
         self.decoder = networks.decoder(network, self.code_dim, shape)
-        self.stages = (AUTOENCODER, MAP)
         self.reader = networks.Reader(shape, labels) if len(shape) == 3 else None
         if self.reader is not None:
-            self.stages = (READER, AUTOENCODER, MAP)
             self.owners |= {"reading": READER, "features": AUTOENCODER}
         self.styled = range(styled if self.reader is not None else 0)
         features = 0 if self.reader is None else self.reader.coarse_features
         if self.styled:
-            self.stages = (*self.stages, EDITS)
             self.owners |= {"style": MAP, "outside": MAP, "natural": MAP, "critic": CRITIC}
             self.owners |= {"hold": AUTOENCODER, "shown": AUTOENCODER}
         for i in self.styled:
@@ -176,9 +175,9 @@ class FlowCSVAE(Kind):
         if self.stage == EDITS:
             return self.edit_terms(x, y, noise)
         terms: dict[str, Tensor] = {}
-        if self.reader is not None and self.stage in (None, READER):
+        if self.reader is not None and self.stage in (None, READER, PLAIN_READER):
             terms["reading"] = known_cross_entropy(self.reader.logits(x).float(), y, self._per_known(y))
-        if self.stage == READER:
+        if self.stage in (READER, PLAIN_READER):
             return terms
         mu, log_var = self.code(x)
         x_hat = self.decoder(sample(mu, log_var, noise))

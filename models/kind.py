@@ -72,11 +72,12 @@ class Kind(nn.Module, ABC):
     """
 
     owners: Mapping[str, str]
-    stages: tuple[str, ...] = ()
-    """Groups that are trained one after the other, each with the others at rest; none: all together."""
 
     stage: str | None = None
     """The stage that `terms` is for; None: all terms."""
+
+    undisturbed: ClassVar[tuple[str, ...]] = ()
+    """The stages that see pictures as they are, also in a training that disturbs them."""
 
     for_training: ClassVar[tuple[str, ...]] = ()
     """What the names of weights begin with that a finished model works without."""

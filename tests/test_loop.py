@@ -304,6 +304,17 @@ def test_pictures_are_disturbed_where_that_is_asked_for():
         assert (other - 120 / 255).abs().mean() > 0.01
 
 
+def test_a_stage_that_wants_pictures_as_they_are_has_them_so():
+    class Particular(Scales):
+        undisturbed = ("plain",)
+
+    data = batches_of(np.full((20, 8, 8, 3), 120, np.uint8))
+    stages = {"first": 1, "plain": 1}
+    (first, plain), _ = seen(data, following(batch_size=20, disturb=True, stages=stages), Particular())
+    assert (first - 120 / 255).abs().mean() > 0.01
+    assert (plain == 120 / 255).all()
+
+
 def test_ticks_come_every_ten_steps_and_tell_the_share_that_is_done():
     training = following(epochs=2, batch_size=2)
     records = list(train(start(Scales(), training, CPU), numbered(50), training, CPU, never))

@@ -47,6 +47,7 @@ def test_the_papers_preset_of_what_is_not_the_papers(capsys: pytest.CaptureFixtu
     command = ["train", "--dataset", "swiss-roll", "--kind", "flow-csvae"]
     _refused(capsys, 2, [*command, "--preset", "paper"], "--kind csvae")
     _refused(capsys, 2, [*command, "--epochs", "1"], "at least")
+    _refused(capsys, 2, [*command, "--preset", "thorough"], "of pictures")
 
 
 def test_no_data_directory(capsys: pytest.CaptureFixture[str]) -> None:

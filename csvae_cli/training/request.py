@@ -15,7 +15,7 @@ from csvae_cli.data import sources
 from csvae_cli.data.dataset import Dataset
 from csvae_cli.device import Precision, resolve
 from csvae_cli.errors import RequestError
-from csvae_cli.presets import Facts, longer, map_alone, preset, stages_of
+from csvae_cli.presets import Facts, longer, map_alone, preset
 from csvae_cli.processes import ALONE, Processes, joined, of_environment
 from csvae_cli.training import checkpoint, session
 
@@ -132,16 +132,12 @@ def _prepare(request: Request, processes: Processes) -> tuple[RunConfig, Dataset
     model, training = chosen_preset(kind, network, facts)
     if request.w_dim is not None:
         model = replace(model, w_dim=request.w_dim)
-    given = {
-        name: getattr(request, name)
-        for name in ("epochs", "batch_size", "seed")
-        if getattr(request, name) is not None
-    }
     if initial is not None and kind == "flow-csvae":
         model, training = map_alone(model, training, initial.config.model, facts, request.epochs)
     elif request.epochs is not None:
-        given["stages"] = stages_of(model, request.epochs)
-    training = replace(training, **given)
+        training = longer(model, training, request.epochs)
+    given = {name: getattr(request, name) for name in ("batch_size", "seed")}
+    training = replace(training, **{name: value for name, value in given.items() if value is not None})
     _check_shared(training)
     config = RunConfig(
         model=model,

@@ -64,7 +64,7 @@ def take(
     x, y = batches.rows(rows)
     if model.stage != MAP:
         x = mirrored(x, state.noise) if config.flip else x
-        x = disturbed(x, state.noise) if config.disturb else x
+        x = disturbed(x, state.noise) if config.disturb and model.stage not in model.undisturbed else x
     with compute.autocast():
         terms = (model.map_terms if model.stage == MAP else model.terms)(x, y, state.noise)
     told = {name: term.detach() for name, term in terms.items()}
