@@ -1,5 +1,6 @@
 """Changes put into photos."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from csvae_cli.data.framing import Framing
 from csvae_cli.data.places import Place, upright
 from csvae_cli.editing import blending
 from csvae_cli.editing.blending import Change, Part, area
+from csvae_cli.editing.colours import light, toned
 from csvae_cli.editing.crispness import crisp
 from csvae_cli.editing.editor import Editor
 from csvae_cli.editing.lighting import in_light
@@ -91,7 +93,7 @@ def test_a_photo_is_asked_for_a_little_more_than_it_shall_show(editor: Editor) -
 
 
 def test_what_is_taken_away_goes_where_it_is_shown_and_only_there() -> None:
-    own, drawn = torch.full((2, 3, 64, 64), 0.5), torch.full((2, 3, 64, 64), 0.52)
+    own, drawn = (coloured([grey] * 3).repeat(2, 1, 1, 1) for grey in (0.5, 0.52))
     where = torch.zeros(1, 1, 64, 64)
     where[..., 20:40, 20:44] = 1
     shows = torch.tensor([0.0, 1.0])
@@ -111,12 +113,20 @@ def test_what_is_taken_away_goes_where_it_is_shown_and_only_there() -> None:
 SKIN = torch.tensor([0.75, 0.55, 0.45])
 
 
+def coloured(face: Sequence[float]) -> Tensor:
+    """A plain face before a wall of four colours, 3×64×64."""
+    picture = torch.tensor(face)[:, None, None].repeat(1, 64, 64)
+    wall = torch.tensor([[0.1, 0.2, 0.7], [0.1, 0.6, 0.2], [0.9, 0.8, 0.1], [0.5, 0.5, 0.6]])
+    picture[:, :4] = wall.T[:, :, None].expand(3, 4, 64)
+    return picture
+
+
 def put_on(colour: tuple[float, float, float], photo: Tensor) -> np.ndarray:
     """What 24×24 pixels become on which the decoder draws this colour instead of skin, 24×24×3 in [0, 1].
 
-    photo: what it shows of them, 3×24×24; around them it shows skin (grey if they are grey).
+    photo: what it shows of them, 3×24×24; around them it shows skin before a coloured wall, or is grey.
     """
-    own = SKIN[:, None, None].expand(3, 64, 64)
+    own = coloured(SKIN.tolist())
     whole = own.mean(0, keepdim=True).repeat(3, 1, 1) if torch.equal(photo[0], photo[2]) else own.clone()
     drawn, where = own.clone(), torch.zeros(1, 1, 64, 64)
     drawn[:, 20:44, 20:44] = torch.tensor(colour)[:, None, None]
@@ -145,10 +155,23 @@ def test_a_frame_on_skin_is_dark_and_not_red() -> None:
     assert 1 - min(green, blue) / red < 0.45
 
 
-def test_a_grey_photo_stays_grey() -> None:
-    seen = put_on((0.4, 0.15, 0.1), torch.full((3, 24, 24), 0.6))
+def test_a_photo_in_one_tone_stays_in_it() -> None:
+    light = torch.linspace(0.1, 0.9, 24).expand(24, 24)
+    seen = put_on((0.4, 0.15, 0.1), light.repeat(3, 1, 1))
     assert np.ptp(seen, axis=2).max() == 0
-    assert seen[12, 12, 0] < 0.3
+    assert seen[12, 12, 0] < 0.35
+
+
+def test_a_tone_is_a_function_of_light() -> None:
+    light_of = torch.linspace(0, 1, 64).expand(64, 64)
+    sepia = torch.stack([0.3 + 0.7 * light_of, 0.2 + 0.75 * light_of, 0.1 + 0.8 * light_of])
+    face = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0))
+    got = toned(face[None], sepia[None])[0]
+    y = light(face[None])[0, 0]
+    red, blue = got[0], got[2]
+    assert torch.allclose(light(got[None])[0, 0], y, atol=1e-3)
+    assert torch.allclose((red - 0.3) / 0.7, (blue - 0.1) / 0.8, atol=1e-3)
+    assert torch.equal(toned(face[None], face[None])[0], face)  # a photo in colours
 
 
 def test_edges_grow_steep_and_have_no_seam() -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_GREY = 0.012
-"""How far the colours of a picture without any are apart in the mean (white is 1): JPEG leaves a little."""
+_ONE_TONE = 0.015
+"""How far colours of a photo in one tone are from what its light says (white is 1): JPEG leaves a little."""
 
 _DEEPEST = 0.4
 """How saturated what is dark may be, whatever it was before: brown hair is."""
@@ -27,11 +27,10 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 def held(own: Tensor, drawn: Tensor, photo: Tensor) -> tuple[Tensor, Tensor]:
     """own, drawn (a face decoded as it is and as it shall be) in colours that the photo could have, N×3×H×W.
 
-    Of a grey photo both are grey. What is drawn darker than it was is no more saturated than it was, or than
-    dark brown hair, at the same light.
+    Of a photo in one tone, grey or sepia, both are in that tone. What is drawn darker than it was is no more
+    saturated than it was, or than dark brown hair, at the same light.
     """
-    grey = (photo.amax(1) - photo.amin(1)).mean((1, 2)) < _GREY
-    own, drawn = (torch.where(grey[:, None, None, None], light(face), face) for face in (own, drawn))
+    own, drawn = toned(torch.cat([own, drawn]), photo.repeat(2, 1, 1, 1)).chunk(2)
     before, after = light(own), light(drawn)
     darker = ((1 - after / before.clamp(min=0.02) - _DARKER[0]) / (_DARKER[1] - _DARKER[0])).clamp(0, 1)
     most, least = drawn.amax(1, keepdim=True), drawn.amin(1, keepdim=True)
@@ -41,6 +40,16 @@ def held(own: Tensor, drawn: Tensor, photo: Tensor) -> tuple[Tensor, Tensor]:
     too_much = ((most - least) - allowed * (most - after)).clamp(min=1e-6)
     share = (allowed * after / too_much).clamp(0, 1)
     return own, after + (drawn - after) * (1 - darker * (1 - share))
+
+
+def toned(faces: Tensor, photos: Tensor) -> Tensor:
+    """The faces in the tone of the photos that are in one: whose colours are a parabola of their light."""
+    seen, shall = (light(pictures).flatten(1) for pictures in (photos, faces))
+    powers, wanted = (torch.stack([torch.ones_like(y), y, y.square()], dim=2) for y in (seen, shall))
+    tone = torch.linalg.lstsq(powers, photos.flatten(2).mT).solution
+    off = (powers @ tone - photos.flatten(2).mT).square().mean((1, 2)).sqrt()
+    in_tone = (wanted @ tone).mT.reshape(faces.shape)
+    return torch.where((off < _ONE_TONE)[:, None, None, None], in_tone, faces)
 
 
 def dimming(own: Tensor, drawn: Tensor) -> tuple[Tensor, Tensor]:
