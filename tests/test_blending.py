@@ -16,7 +16,7 @@ from csvae_cli.editing import blending
 from csvae_cli.editing.blending import Change, Part, area
 from csvae_cli.editing.colours import light, toned
 from csvae_cli.editing.crispness import crisp
-from csvae_cli.editing.editor import Editor
+from csvae_cli.editing.editor import Editor, Looked
 from csvae_cli.editing.lighting import in_light
 
 PORTRAIT = Path(__file__).parent.parent / "docs" / "portrait.jpg"
@@ -64,8 +64,8 @@ def test_glasses_leave_the_rest_of_the_portrait_untouched(editor: Editor) -> Non
     point = editor.model.statistics.subspaces[glasses].present_mean
     faces = editor.faces([photo])
     codes = editor.encode(faces)
-    own, drawn = editor.decode(codes, {}), editor.decode(codes, {glasses: point})
-    image = editor.blend(photo, faces, codes, {glasses: point}, own, drawn)
+    looked = Looked(photo, faces, codes, editor.decode(codes, {}))
+    image = editor.blend(looked, {glasses: point}, editor.decode(codes, {glasses: point}))
     original = np.asarray(photo.image).astype(int)
     moved = np.abs(np.asarray(image).astype(int) - original).max(-1) > 0
     place = photo.framed.places[0]

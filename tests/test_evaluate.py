@@ -464,4 +464,6 @@ def test_reproductions_that_there_are_not(tmp_path: Path, capsys: pytest.Capture
     message = refused(["reproduce", "fer2013", "--data-dir", str(tmp_path), *out], capsys)
     assert str(tmp_path) in message
     assert "did you mean paper" in refused(["reproduce", "swiss-roll", "--preset", "papr", *out], capsys)
+    message = refused(["reproduce", "swiss-roll", "--preset", "thorough", *out], capsys)
+    assert "default, paper" in message
     assert not (tmp_path / "out").exists()

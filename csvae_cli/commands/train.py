@@ -32,7 +32,8 @@ def train(
         typer.Option("--kind", help="Which model. Default: flow-csvae of CelebA, csvae of other data."),
     ] = None,
     preset: Annotated[
-        str | None, typer.Option("--preset", metavar="NAME", help="default or paper: all settings at once.")
+        str | None,
+        typer.Option("--preset", metavar="NAME", help="All settings at once: default, thorough or paper."),
     ] = None,
     network: Annotated[
         Network | None,

@@ -31,6 +31,16 @@ BATCH = 8
 
 
 @dataclass(frozen=True, eq=False)
+class Looked:
+    """A photo as the model sees it: its N faces (N×C×H×W), their codes, and these decoded as they are."""
+
+    photo: Photo
+    faces: Tensor
+    codes: Codes
+    own: Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class Editor:
     """A model on a device, and what is said of where the faces are."""
 
@@ -67,7 +77,7 @@ class Editor:
         points: Points = {} if point is None else {index: point}
         drawn = self.decode(codes, self.in_photo(codes, points, strength), strength)
         points = self.reached(codes, points, strength)
-        return self.blend(photo, faces, codes, points, self.decode(codes, {}), drawn)
+        return self.blend(Looked(photo, faces, codes, self.decode(codes, {})), points, drawn)
 
     def open(self, path: Path) -> Photo:
         """Raises WorkError where it is no picture, or shows no face."""
@@ -137,23 +147,18 @@ class Editor:
             found[i] = points[i].cpu() + more / strength
         return found
 
-    def blend(
-        self, photo: Photo, faces: Tensor, codes: Codes, points: Points, own: Tensor, drawn: Tensor
-    ) -> Image.Image:
-        """The photo with all of its faces changed.
-
-        codes, points, own and drawn (decoded, `in_photo`) are those of its `faces`.
-        """
+    def blend(self, looked: Looked, points: Points, drawn: Tensor) -> Image.Image:
+        """The photo with all of its faces changed to show these points; drawn: decoded so, `in_photo`."""
+        image = looked.photo.image
         if not points:
-            return photo.image
+            return image
         parts = []
         for attribute, point in points.items():
-            shows = blending.shown(self.model, attribute, codes.w_mu[attribute])
+            shows = blending.shown(self.model, attribute, looked.codes.w_mu[attribute])
             taken = bool((blending.shown(self.model, attribute, point) < blending.GONE).all())
             parts.append(blending.Part(self.area(attribute, taken=taken), shows, taken))
-        image = photo.image
-        changes = blending.changes(parts, faces, own, drawn)
-        for place, change in zip(photo.framed.places, changes, strict=True):
+        changes = blending.changes(parts, looked.faces, looked.own, drawn)
+        for place, change in zip(looked.photo.framed.places, changes, strict=True):
             image = blending.apply(image, place, change)
         return image
 

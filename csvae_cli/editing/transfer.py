@@ -14,7 +14,7 @@ from csvae_cli import runs
 from csvae_cli.data.batches import to_pictures
 from csvae_cli.data.encoding import take
 from csvae_cli.data.framing import Framed
-from csvae_cli.editing.editor import Editor, Points, style_name
+from csvae_cli.editing.editor import Editor, Looked, Points, style_name
 from csvae_cli.editing.groups import in_groups
 from csvae_cli.editing.overview import Draw, sheet, thumbnail, walk
 from csvae_cli.editing.pictures import Kept, Photo
@@ -139,12 +139,10 @@ class _Opened:
 
 @dataclass(frozen=True)
 class _Drawn:
-    """The same with its N faces and what is made of them: codes, decoded as they are and in each style."""
+    """The same as the model sees it, and its faces decoded in each style."""
 
     opened: _Opened
-    faces: Tensor
-    codes: Codes
-    own: Tensor
+    looked: Looked
     styles: tuple[tuple[Points, Tensor], ...]
 
 
@@ -219,7 +217,7 @@ def _draw(editor: Editor, group: Sequence[_Opened], manner: Manner) -> Iterator[
         styles = tuple(
             (editor.reached(part, next(points), manner.strength), next(drawn)) for _ in opened.styles
         )
-        yield _Drawn(opened, faces[rows], part, own[rows], styles)
+        yield _Drawn(opened, Looked(opened.photo, faces[rows], part, own[rows]), styles)
 
 
 def _points(style: Style, codes: Codes, manner: Manner) -> Points:
@@ -240,10 +238,10 @@ def _finish(editor: Editor, drawn: _Drawn, manner: Manner) -> list[Edited | Fail
         for style, targets, (points, shown) in zip(opened.styles, opened.targets, drawn.styles, strict=True):
             moved = {i: p for i, p in points.items() if i != manner.attribute or style.point is not None}
             if manner.decoded:
-                pictures = to_pictures(shown if moved else drawn.own)
+                pictures = to_pictures(shown if moved else drawn.looked.own)
                 images, kept = [picture(one) for one in pictures], Kept()
             else:
-                image = editor.blend(photo, drawn.faces, drawn.codes, moved, drawn.own, shown)
+                image = editor.blend(drawn.looked, moved, shown)
                 images, kept = [image], photo.kept
             if manner.sheet or manner.walk:
                 frames.append([thumbnail(image) for image in images])

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from csvae_cli import output, presets, runs
+from csvae_cli import output, runs
 from csvae_cli.config import KindName, NetworkName
 from csvae_cli.data import sources
 from csvae_cli.data.dataset import SplitName
@@ -29,6 +29,7 @@ DATASETS = (
 )
 _OF_THE_PAPER: tuple[KindName, ...] = ("vae", "condvae", "condvae-info", "csvae")
 KINDS: tuple[KindName, ...] = (*_OF_THE_PAPER, "flow-csvae")
+_PRESETS = ("default", "paper")  # those that all kinds have
 
 _EXAMPLES = 40_000
 """How many training pictures each model is shown by default: all of it within two hours on two cores."""
@@ -111,7 +112,8 @@ def stages(plan: Plan) -> list[Stage]:
 
 def check(plan: Plan, all_stages: Sequence[Stage]) -> None:
     """Raises RequestError where the preset is unknown, or --out holds models of other settings."""
-    presets.preset(plan.preset)
+    if plan.preset not in _PRESETS:
+        raise one_of("preset", plan.preset, _PRESETS)
     for stage in all_stages:
         if not stage.run.config.exists():
             continue
