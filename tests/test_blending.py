@@ -17,6 +17,7 @@ from csvae_cli.editing.blending import Change, Part, area
 from csvae_cli.editing.colours import light, toned
 from csvae_cli.editing.crispness import crisp
 from csvae_cli.editing.editor import Editor, Looked
+from csvae_cli.editing.grain import grain
 from csvae_cli.editing.lighting import in_light
 
 PORTRAIT = Path(__file__).parent.parent / "docs" / "portrait.jpg"
@@ -33,13 +34,14 @@ def editor() -> Editor:
 def test_no_change_changes_nothing_and_a_change_only_its_square() -> None:
     nothing = Change(torch.ones(1, 64, 64), torch.zeros(1, 64, 64), torch.zeros(3, 64, 64))
     assert np.array_equal(np.asarray(blending.apply(PHOTO, TURNED, nothing)), np.asarray(PHOTO))
+    smooth = Image.linear_gradient("L").resize(PHOTO.size).convert("RGB")  # it has no grain
     grey = Change(torch.zeros(1, 64, 64), torch.zeros(1, 64, 64), torch.full((3, 64, 64), 0.4))
-    got = np.asarray(blending.apply(PHOTO, TURNED, grey)).astype(int)
+    got = np.asarray(blending.apply(smooth, TURNED, grey)).astype(int)
     y, x = np.mgrid[0.5:200, 0.5:240]
     inside = (x + 1j * y - TURNED.middle) / TURNED.right
     reach = np.maximum(np.abs(inside.real), np.abs(inside.imag))
-    assert (got[reach < 0.95] == 102).all()  # 0.4 of 255
-    assert np.array_equal(got[reach > 1.05], np.asarray(PHOTO).astype(int)[reach > 1.05])
+    assert (np.abs(got[reach < 0.95] - 102) <= 1).all()  # 0.4 of 255
+    assert np.array_equal(got[reach > 1.05], np.asarray(smooth).astype(int)[reach > 1.05])
 
 
 def test_a_square_that_reaches_beyond_the_photo() -> None:
@@ -172,6 +174,23 @@ def test_a_tone_is_a_function_of_light() -> None:
     assert torch.allclose(light(got[None])[0, 0], y, atol=1e-3)
     assert torch.allclose((red - 0.3) / 0.7, (blue - 0.1) / 0.8, atol=1e-3)
     assert torch.equal(toned(face[None], face[None])[0], face)  # a photo in colours
+
+
+def test_what_is_drawn_has_the_grain_of_the_photo_and_nothing_of_what_had_to_go() -> None:
+    noise = np.random.default_rng(0).normal(128, 6, (200, 200, 3))
+    noise[100] -= 80  # a rim, in the middle of what is drawn
+    photo = noise.round().clip(0, 255).astype(np.uint8)
+    drawn = np.zeros((200, 200, 1), np.float32)
+    drawn[50:150, 50:150] = 1
+    added = grain(photo, drawn, 200)
+    assert not added[drawn[..., 0] == 0].any()
+    inside = added[50:150, 50:150]
+    assert 3 < inside.std() < 6.5
+    assert abs(inside[50].mean()) < 2  # where the rim was
+    assert abs(inside.mean()) < 0.5
+    assert not grain(np.full_like(photo, 90), drawn, 200).any()  # a smooth photo
+    assert not grain(photo, 0 * drawn, 200).any()
+    assert not grain(photo, np.ones_like(drawn), 200).any()  # nothing to learn from
 
 
 def test_edges_grow_steep_and_have_no_seam() -> None:

@@ -18,6 +18,7 @@ from torch.nn.functional import interpolate, max_pool2d
 from csvae_cli.data.places import Place, spread
 from csvae_cli.editing.colours import LUMA, dimming, held, light
 from csvae_cli.editing.crispness import crisp
+from csvae_cli.editing.grain import grain
 from csvae_cli.editing.lighting import in_light
 from csvae_cli.runs import Model
 from models.judge import blurred
@@ -215,6 +216,7 @@ def apply(image: Image.Image, place: Place, change: Change) -> Image.Image:
     pixels = np.asarray(image).copy()
     part = pixels[top:bottom, left:right]
     changed = part * (1 - lost) + part @ LUMA[:, None] * greyed + 255 * added
+    changed += grain(part, (lost - greyed).clip(0, 1), 2 * abs(place.right))
     pixels[top:bottom, left:right] = changed.round().clip(0, 255).astype(np.uint8)
     return Image.fromarray(pixels)
 
