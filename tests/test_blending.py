@@ -119,7 +119,7 @@ def coloured(face: Sequence[float]) -> Tensor:
     """A plain face before a wall of four colours, 3×64×64."""
     picture = torch.tensor(face)[:, None, None].repeat(1, 64, 64)
     wall = torch.tensor([[0.1, 0.2, 0.7], [0.1, 0.6, 0.2], [0.9, 0.8, 0.1], [0.5, 0.5, 0.6]])
-    picture[:, :4] = wall.T[:, :, None].expand(3, 4, 64)
+    picture[:, :8] = wall.T.repeat_interleave(2, dim=1)[:, :, None].expand(3, 8, 64)
     return picture
 
 

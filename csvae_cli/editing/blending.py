@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import interpolate, max_pool2d
+from torch.nn.functional import interpolate, max_pool2d, pad
 
 from csvae_cli.data.places import Place, spread
 from csvae_cli.editing.colours import LUMA, dimming, held, light
@@ -30,8 +30,8 @@ _FACES = 64
 _LIT = 3
 """How often light is taken out of that: the better it is known where, the better the light."""
 
-_REACH = 2
-"""How many of the model's pixels a bicubic reaches."""
+_REACH, _BESIDE = 2, 4
+"""How many pixels a bicubic reaches, and how many beside a change its edges are made of."""
 
 _SEEN, _DARK = (0.06, 0.15), (0.15, 0.35)
 """Changes (white is 1) that reach beyond the region where it is taken away, and that hide what was there."""
@@ -167,14 +167,31 @@ def changes(parts: Sequence[Part], photo: Tensor, own: Tensor, drawn: Tensor) ->
     faded = torch.stack([faded for _, faded in masks]).amax(0)
     if moved.shape[1] == 1:  # grey: the photo keeps its colours
         faded = torch.zeros_like(faded)
-    own, drawn = crisp(torch.cat([own, drawn])).chunk(2)
-    edited, faded = (interpolate(mask, own.shape[2:], mode="bilinear") for mask in (edited, faded))
+    left, right, top, bottom = _box(edited)
+    own, drawn = crisp(torch.cat([own, drawn])[..., top:bottom, left:right]).chunk(2)
+    edited, faded = (
+        interpolate(mask[..., top:bottom, left:right], scale_factor=2, mode="bilinear")
+        for mask in (edited, faded)
+    )
     dimmed, greyed = dimming(own, drawn)
     kept = (1 - edited * (1 - dimmed * (1 - greyed))) * (1 - faded)
     greys = edited * dimmed * greyed * (1 - faded)
-    left = dimmed * (own + greyed * (light(own) - own))
-    added = edited * (drawn - left) * (1 - faded) + faded * drawn
+    remains = dimmed * (own + greyed * (light(own) - own))
+    added = edited * (drawn - remains) * (1 - faded) + faded * drawn
+    height, width = moved.shape[2:]
+    beside = [2 * edge for edge in (left, width - right, top, height - bottom)]
+    kept, greys, added = pad(kept, beside, value=1.0), pad(greys, beside), pad(added, beside)
     return [Change(*one) for one in zip(kept, greys, added, strict=True)]
+
+
+def _box(edited: Tensor) -> tuple[int, int, int, int]:
+    """Left, right, top and bottom of what is changed in any face, and a little more, N×1×H×W."""
+    edges = []
+    for along in (edited.amax((0, 1, 2)), edited.amax((0, 1, 3))):
+        places = along.nonzero()[:, 0]
+        first, last = (int(places[0]), int(places[-1])) if len(places) else (0, 0)
+        edges += [max(first - _BESIDE, 0), min(last + 1 + _BESIDE, len(along))]
+    return edges[0], edges[1], edges[2], edges[3]
 
 
 def area(where: Tensor, *, taken: bool) -> Area:

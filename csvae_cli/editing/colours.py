@@ -30,7 +30,7 @@ def held(own: Tensor, drawn: Tensor, photo: Tensor) -> tuple[Tensor, Tensor]:
     Of a photo in one tone, grey or sepia, both are in that tone. What is drawn darker than it was is no more
     saturated than it was, or than dark brown hair, at the same light.
     """
-    own, drawn = toned(torch.cat([own, drawn]), photo.repeat(2, 1, 1, 1)).chunk(2)
+    own, drawn = toned(torch.cat([own, drawn], dim=3), photo).chunk(2, dim=3)
     before, after = light(own), light(drawn)
     darker = ((1 - after / before.clamp(min=0.02) - _DARKER[0]) / (_DARKER[1] - _DARKER[0])).clamp(0, 1)
     most, least = drawn.amax(1, keepdim=True), drawn.amin(1, keepdim=True)
@@ -44,12 +44,20 @@ def held(own: Tensor, drawn: Tensor, photo: Tensor) -> tuple[Tensor, Tensor]:
 
 def toned(faces: Tensor, photos: Tensor) -> Tensor:
     """The faces in the tone of the photos that are in one: whose colours are a parabola of their light."""
-    seen, shall = (light(pictures).flatten(1) for pictures in (photos, faces))
-    powers, wanted = (torch.stack([torch.ones_like(y), y, y.square()], dim=2) for y in (seen, shall))
-    tone = torch.linalg.lstsq(powers, photos.flatten(2).mT).solution
-    off = (powers @ tone - photos.flatten(2).mT).square().mean((1, 2)).sqrt()
-    in_tone = (wanted @ tone).mT.reshape(faces.shape)
-    return torch.where((off < _ONE_TONE)[:, None, None, None], in_tone, faces)
+    some = photos[:, :, ::2, ::2]
+    powers, colours = _powers(some), some.flatten(2).mT.double()
+    tone = torch.linalg.lstsq(powers, colours).solution
+    in_one = (powers @ tone - colours).square().mean((1, 2)).sqrt() < _ONE_TONE
+    if not bool(in_one.any()):
+        return faces
+    in_tone = (_powers(faces) @ tone).mT.reshape(faces.shape).to(faces.dtype)
+    return torch.where(in_one[:, None, None, None], in_tone, faces)
+
+
+def _powers(pictures: Tensor) -> Tensor:
+    """1, light and its square at every place, N×HW×3."""
+    y = light(pictures.double()).flatten(1)  # or grey were not quite grey
+    return torch.stack([torch.ones_like(y), y, y.square()], dim=2)
 
 
 def dimming(own: Tensor, drawn: Tensor) -> tuple[Tensor, Tensor]:
@@ -69,7 +77,7 @@ def light(face: Tensor) -> Tensor:
     """Luma of N×C×H×W, N×1×H×W; of grey faces (C = 1) what they are."""
     if face.shape[1] == 1:
         return face
-    return (face * torch.from_numpy(LUMA)[:, None, None]).sum(1, keepdim=True)
+    return (face * torch.from_numpy(LUMA)[:, None, None].to(face)).sum(1, keepdim=True)
 
 
 def saturation(face: Tensor) -> Tensor:

@@ -4,9 +4,11 @@ A decoder draws softly, and enlarging makes it softer still: in a photo of thous
 pair of glasses would be a shadow.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate, max_pool2d
+from torch.nn.functional import interpolate
 
 from models.judge import blurred
 
@@ -22,9 +24,19 @@ def crisp(faces: Tensor) -> Tensor:
 
     So edges become steep, and have no bright or dark seam (Osher and Rudin 1990).
     """
-    faces = interpolate(faces, scale_factor=2, mode="bicubic")
+    faces = interpolate(faces.contiguous(), scale_factor=2, mode="bicubic")
     for _ in range(_ROUNDS):
         sharper = 2 * faces - blurred(faces, _WIDTH)
-        least, most = -max_pool2d(-faces, 3, 1, 1), max_pool2d(faces, 3, 1, 1)
-        faces = torch.clamp(sharper, least, most)
+        faces = torch.clamp(sharper, _around(faces, torch.minimum), _around(faces, torch.maximum))
     return blurred(faces, _STEPS)
+
+
+def _around(faces: Tensor, extreme: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """The least or most of the 3×3 places around each: what max_pool2d takes ten times as long for."""
+    for along in (2, 3):
+        first, last = faces.narrow(along, 0, 1), faces.narrow(along, -1, 1)
+        inner = faces.shape[along] - 1
+        before = torch.cat([first, faces.narrow(along, 0, inner)], along)
+        after = torch.cat([faces.narrow(along, 1, inner), last], along)
+        faces = extreme(faces, extreme(before, after))
+    return faces
