@@ -123,7 +123,7 @@ def _flow(network: NetworkName, facts: Facts) -> tuple[ModelConfig, TrainingConf
 
 
 def thorough(kind: KindName, network: NetworkName, facts: Facts) -> tuple[ModelConfig, TrainingConfig]:
-    """The recipe of the model that comes with csvae: hours on two cores, sharper pictures and calmer edits.
+    """What the model that comes with csvae took, in one training of hours: sharper pictures, calmer edits.
 
     A wider code, and disturbed pictures, since each is shown a hundred times (docs/trials.md, rows 59, 64).
     Raises RequestError for other kinds and for points.

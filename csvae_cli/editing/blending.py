@@ -1,8 +1,9 @@
 """The change of a face, and only the change, put into the photo (docs/photos.md has what was tried).
 
-To a photo is added what the decoder changes, x + (decode(z, p) − decode(z, w)), where the attribute is. The
-decoded face itself takes the photo's place where detail of the photo has to go, which the model never saw:
-what is behind a dark lens, or the frame of glasses that are taken off. Both are decoded in the photo's light.
+Where the attribute is, a photo is dimmed by as much as the decoder dims it, from decode(z, w) to
+decode(z, p), and what else the decoder changes is added. The decoded face itself takes the photo's place
+where detail of the photo has to go, which the model never saw: what is behind a dark lens, or the frame of
+glasses that are taken off. Both are in the photo's light and colours, and crisper than the decoder draws.
 """
 
 import math

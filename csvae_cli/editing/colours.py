@@ -34,7 +34,7 @@ def held(own: Tensor, drawn: Tensor, photo: Tensor) -> tuple[Tensor, Tensor]:
     before, after = light(own), light(drawn)
     darker = ((1 - after / before.clamp(min=0.02) - _DARKER[0]) / (_DARKER[1] - _DARKER[0])).clamp(0, 1)
     most, least = drawn.amax(1, keepdim=True), drawn.amin(1, keepdim=True)
-    allowed = saturation(own).clamp(min=_DEEPEST)
+    allowed = _saturation(own).clamp(min=_DEEPEST)
     # The share s of its colour with which (V − m) s = allowed · (Y + (V − Y) s): V, m the strongest and the
     # weakest colour, Y the light.
     too_much = ((most - least) - allowed * (most - after)).clamp(min=1e-6)
@@ -80,7 +80,7 @@ def light(face: Tensor) -> Tensor:
     return (face * torch.from_numpy(LUMA)[:, None, None].to(face)).sum(1, keepdim=True)
 
 
-def saturation(face: Tensor) -> Tensor:
+def _saturation(face: Tensor) -> Tensor:
     """Of N×C×H×W, N×1×H×W in [0, 1]: 0 grey, 1 without any of one colour."""
     most = face.amax(1, keepdim=True).clamp(min=1e-3)
     return 1 - (face.amin(1, keepdim=True) / most).clamp(0, 1)
