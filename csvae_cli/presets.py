@@ -159,12 +159,15 @@ def stages_of(model: ModelConfig, epochs: int, *, disturbed: bool = False) -> di
     if model.kind != "flow-csvae":
         return {}
     points = model.network == "points"
-    before = {} if points else {"reader": max(3 * epochs // 40 if disturbed else epochs // 12, 1)}
-    after = {"map": max(epochs // 10 if disturbed else 3 * epochs // 8, 1)}
+    tenth = epochs // 10
+    shares = (3 * epochs // 40, tenth, tenth) if disturbed else (epochs // 12, 3 * epochs // 8, epochs // 8)
+    reader, mapped, edits = (max(share, 1) for share in shares)
+    before = {} if points else {"reader": reader}
+    after = {"map": mapped}
     if not points and not model.exclusive:
         if disturbed:
             after["plain-reader"] = max(epochs // 35, 1)
-        after["edits"] = max(epochs // 10 if disturbed else epochs // 8, 1)
+        after["edits"] = edits
     autoencoding = epochs - sum(before.values()) - sum(after.values())
     if autoencoding < 1:
         least = epochs - autoencoding + 1

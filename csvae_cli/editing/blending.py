@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate, max_pool2d, pad
 
 from csvae_cli.data.places import Place, spread
-from csvae_cli.editing.colours import LUMA, dimming, held, light
+from csvae_cli.editing.colours import LUMA, dimming, held
 from csvae_cli.editing.crispness import crisp
 from csvae_cli.editing.grain import grain
 from csvae_cli.editing.lighting import in_light
@@ -168,31 +168,31 @@ def changes(parts: Sequence[Part], photo: Tensor, own: Tensor, drawn: Tensor) ->
     faded = torch.stack([faded for _, faded in masks]).amax(0)
     if moved.shape[1] == 1:  # grey: the photo keeps its colours
         faded = torch.zeros_like(faded)
-    left, right, top, bottom = _box(edited)
+    height, width = moved.shape[2:]
+    left, right, top, bottom = _bounds(edited.amax((0, 1)) > 0, _BESIDE) or (0, width, 0, height)
     own, drawn = crisp(torch.cat([own, drawn])[..., top:bottom, left:right]).chunk(2)
     edited, faded = (
         interpolate(mask[..., top:bottom, left:right], scale_factor=2, mode="bilinear")
         for mask in (edited, faded)
     )
-    dimmed, greyed = dimming(own, drawn)
+    dimmed, greyed, left_over = dimming(own, drawn)
     kept = (1 - edited * (1 - dimmed * (1 - greyed))) * (1 - faded)
     greys = edited * dimmed * greyed * (1 - faded)
-    remains = dimmed * (own + greyed * (light(own) - own))
-    added = edited * (drawn - remains) * (1 - faded) + faded * drawn
-    height, width = moved.shape[2:]
+    added = edited * (drawn - left_over) * (1 - faded) + faded * drawn
     beside = [2 * edge for edge in (left, width - right, top, height - bottom)]
     kept, greys, added = pad(kept, beside, value=1.0), pad(greys, beside), pad(added, beside)
     return [Change(*one) for one in zip(kept, greys, added, strict=True)]
 
 
-def _box(edited: Tensor) -> tuple[int, int, int, int]:
-    """Left, right, top and bottom of what is changed in any face, and a little more, N×1×H×W."""
-    edges = []
-    for along in (edited.amax((0, 1, 2)), edited.amax((0, 1, 3))):
-        places = along.nonzero()[:, 0]
-        first, last = (int(places[0]), int(places[-1])) if len(places) else (0, 0)
-        edges += [max(first - _BESIDE, 0), min(last + 1 + _BESIDE, len(along))]
-    return edges[0], edges[1], edges[2], edges[3]
+def _bounds(some: Tensor, beside: int) -> tuple[int, int, int, int] | None:
+    """Left, right, top and bottom of what is true, bool H×W, and so many pixels beside; None: nothing is."""
+    if not bool(some.any()):
+        return None
+    (left, right), (top, bottom) = (
+        (max(int(places[0]) - beside, 0), min(int(places[-1]) + 1 + beside, len(along)))
+        for places, along in ((along.nonzero()[:, 0], along) for along in (some.any(0), some.any(1)))
+    )
+    return left, right, top, bottom
 
 
 def area(where: Tensor, *, taken: bool) -> Area:
@@ -244,17 +244,12 @@ def _extent(values: Tensor) -> tuple[float, float, float, float] | None:
 
     None where they are all nothing.
     """
-    some = (values != 0).any(0)
-    if not bool(some.any()):
+    bounds = _bounds((values != 0).any(0), _REACH)
+    if bounds is None:
         return None
-    (left, right), (top, bottom) = (
-        (
-            max(2 * (int(places[0]) - _REACH) / count - 1, -1.0),
-            min(2 * (int(places[-1]) + 1 + _REACH) / count - 1, 1.0),
-        )
-        for places, count in ((along.nonzero()[:, 0], len(along)) for along in (some.any(0), some.any(1)))
-    )
-    return left, top, right, bottom
+    height, width = values.shape[1:]
+    left, right, top, bottom = bounds
+    return 2 * left / width - 1, 2 * top / height - 1, 2 * right / width - 1, 2 * bottom / height - 1
 
 
 def _strength(change: Tensor, sigma: float) -> Tensor:

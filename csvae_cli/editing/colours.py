@@ -60,8 +60,9 @@ def _powers(pictures: Tensor) -> Tensor:
     return torch.stack([torch.ones_like(y), y, y.square()], dim=2)
 
 
-def dimming(own: Tensor, drawn: Tensor) -> tuple[Tensor, Tensor]:
-    """(dimmed, greyed), N×1×H×W: which share of its light own keeps in drawn, and how much colour it loses.
+def dimming(own: Tensor, drawn: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(dimmed, greyed, what that leaves of own): the share of its light that own keeps in drawn, N×1×H×W, and
+    the share of its colour that it loses.
 
     As behind a tinted lens: what a photo has there, dark or bright, loses the same shares. A difference of
     colours, or their ratios, would turn what is darker than the skin around it, as an iris, blue.
@@ -70,7 +71,8 @@ def dimming(own: Tensor, drawn: Tensor) -> tuple[Tensor, Tensor]:
     dimmed = ((after + _DARKEST) / (before + _DARKEST).clamp(min=1e-3)).clamp(0, 1)
     colour, left = dimmed * (own - before), drawn - after
     alike = ((colour * left).sum(1, keepdim=True) + _FAINT) / (colour.square().sum(1, keepdim=True) + _FAINT)
-    return dimmed, 1 - alike.clamp(0, 1)
+    greyed = 1 - alike.clamp(0, 1)
+    return dimmed, greyed, dimmed * (own + greyed * (before - own))
 
 
 def light(face: Tensor) -> Tensor:
