@@ -471,6 +471,18 @@ def test_the_time_left_goes_by_the_pace_of_the_stage(monkeypatch: pytest.MonkeyP
     assert clock.left(state, Tick(4, 0.3, 1.0)) == pytest.approx(100 * 2.7)
 
 
+def test_the_time_left_knows_that_an_epoch_of_the_autoencoder_takes_five_of_the_reader(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("csvae_cli.training.session.time.monotonic", lambda: now[0])
+    staged = config(epochs=6, stages={"reader": 2, "autoencoder": 4})
+    state = start(Scales(), staged, CPU)
+    clock = _Clock(staged, state)
+    now[0], state.epoch = 3.0, 1
+    assert clock.left(state, None) == pytest.approx(3 + 4 * 15)
+
+
 class Mapped(Scales):
     """Its map sees the numbers themselves, and it remembers with what its map was ended."""
 

@@ -23,11 +23,14 @@ from csvae_cli.training.loop import Epoch, Tick, stage_at, train
 from csvae_cli.training.profile import Profile
 from csvae_cli.training.report import Report, look
 from csvae_cli.training.state import State, noise_seed, start
-from models.flow_csvae import FlowCSVAE
-from models.kind import OPPONENTS, Kind, build
+from models.flow_csvae import AUTOENCODER, EDITS, PLAIN_READER, READER, FlowCSVAE
+from models.kind import MAP, OPPONENTS, Kind, build
 
 _CHECKPOINT_EVERY = 60.0
 """Seconds after which an epoch that is not reported is kept all the same."""
+
+_COSTS = {READER: 0.2, AUTOENCODER: 1.0, MAP: 0.25, PLAIN_READER: 0.2, EDITS: 1.4}
+"""What an epoch of each stage takes beside one of the autoencoder: the large network on two cores."""
 
 
 def fresh(config: RunConfig, compute: Compute, initial: runs.Model | None, processes: Processes) -> State:
@@ -184,24 +187,29 @@ class _Saver:
 
 
 class _Clock:
-    """Seconds left, by the pace of this process in the stage that it is in: stages differ much."""
+    """Seconds left, by the pace of this process in the stage that it is in and what stages cost (_COSTS)."""
 
     def __init__(self, config: TrainingConfig, state: State) -> None:
         self.config = config
         self.stage = stage_at(config, state.epoch)
-        self.first, self.began = _done(state, None), time.monotonic()
+        self.first, self.began = _work(config, state.epoch), time.monotonic()
         self.pace = 0.0
 
     def left(self, state: State, tick: Tick | None) -> float:
-        done, now = _done(state, tick), time.monotonic()
+        epochs = state.epoch + (tick.share if tick else 0.0)
+        done, now = _work(self.config, epochs), time.monotonic()
         stage = stage_at(self.config, state.epoch)
         if tick is not None and stage != self.stage:
             self.stage, self.first, self.began = stage, done, now
         elif done > self.first:
             self.pace = (now - self.began) / (done - self.first)
-        return self.pace * (self.config.epochs - done)
+        return self.pace * (_work(self.config, self.config.epochs) - done)
 
 
-def _done(state: State, tick: Tick | None) -> float:
-    """Epochs, the share of the one under way included."""
-    return state.epoch + (tick.share if tick else 0.0)
+def _work(config: TrainingConfig, epochs: float) -> float:
+    """What the first so many epochs of a training cost, in epochs of its autoencoder."""
+    work = 0.0
+    for name, count in (config.stages or {"": config.epochs}).items():
+        work += _COSTS.get(name, 1.0) * min(epochs, count)
+        epochs = max(epochs - count, 0.0)
+    return work
