@@ -55,7 +55,7 @@ _DEFAULT_EXAMPLES = 128_000
 _FLOW_EXAMPLES = 200_000
 """The same for a flow-csvae in all of its stages; but each at least 20 times."""
 
-_THOROUGH_EXAMPLES = 2_500_000
+_THOROUGH_EXAMPLES = 2_800_000
 """The same for a thorough one: hours; each at least 20 and at most 120 times."""
 
 _MAP_EXAMPLES = 120_000
@@ -125,19 +125,20 @@ def _flow(network: NetworkName, facts: Facts) -> tuple[ModelConfig, TrainingConf
 def thorough(kind: KindName, network: NetworkName, facts: Facts) -> tuple[ModelConfig, TrainingConfig]:
     """What the model that comes with csvae took, in one training of hours: sharper pictures, calmer edits.
 
-    A wider code, and disturbed pictures, since each is shown a hundred times (docs/trials.md, rows 59, 64).
+    A wider code and W, and disturbed pictures, since each is shown a hundred times (docs/trials.md, rows 59,
+    64, 65).
     Raises RequestError for other kinds and for points.
     """
     if kind != "flow-csvae" or network == "points":
         raise RequestError("--preset thorough is for flow-csvae of pictures; leave it out.")
     model, training = _flow(network, facts)
-    model = replace(model, latent_dim=234)
+    model = replace(model, latent_dim=230, w_dim=10)
     epochs = min(max(_THOROUGH_EXAMPLES // facts.examples, 20), 120)
     training = replace(
         training,
         epochs=epochs,
         stages=stages_of(model, epochs, disturbed=True),
-        weights={**training.weights, "style": 10.0, "hold": 10_000.0, "shown": 8_000.0},
+        weights={**training.weights, "style": 10.0, "hold": 7_000.0, "shown": 5_600.0},
         learning_rate=7e-4,
         disturb=True,
         report_every=20,
@@ -159,14 +160,14 @@ def stages_of(model: ModelConfig, epochs: int, *, disturbed: bool = False) -> di
     if model.kind != "flow-csvae":
         return {}
     points = model.network == "points"
-    tenth = epochs // 10
-    shares = (3 * epochs // 40, tenth, tenth) if disturbed else (epochs // 12, 3 * epochs // 8, epochs // 8)
+    twelfth = epochs // 12
+    shares = (epochs // 15, twelfth, twelfth) if disturbed else (twelfth, 3 * epochs // 8, epochs // 8)
     reader, mapped, edits = (max(share, 1) for share in shares)
     before = {} if points else {"reader": reader}
     after = {"map": mapped}
     if not points and not model.exclusive:
         if disturbed:
-            after["plain-reader"] = max(epochs // 35, 1)
+            after["plain-reader"] = max(epochs // 40, 1)
         after["edits"] = edits
     autoencoding = epochs - sum(before.values()) - sum(after.values())
     if autoencoding < 1:

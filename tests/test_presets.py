@@ -12,8 +12,8 @@ def test_a_thorough_training_gives_most_epochs_to_the_autoencoder_and_reads_plai
     model, training = thorough("flow-csvae", "large", FACES)
     assert training.disturb
     assert list(training.stages) == ["reader", "autoencoder", "map", "plain-reader", "edits"]
-    assert sum(training.stages.values()) == training.epochs == 107
-    assert training.stages["autoencoder"] == 76
+    assert sum(training.stages.values()) == training.epochs == 120
+    assert training.stages["autoencoder"] == 89
     assert sum(model.build_options()["w_dims"]) + model.latent_dim == 252
 
 
