@@ -1,26 +1,30 @@
-"""A face drawn from its factors.
+"""A face drawn from its factors, and from nothing else.
 
-A picture is a function of its factors alone. Every shape is a signed distance in units of 1/58 of the
-picture's width (1.1 pixels at the usual size), so that a face drawn larger is the same face, only sharper.
-A batch is drawn at once with the pictures innermost in memory: a factor of the N pictures is then simply an
-array of N beside a plane of h×w×N.
-
-Per pixel there are only correctly rounded operations (no sin, exp or pow): those of other kinds may round
-differently with the length of an array, and the same face would depend on the batch it is drawn in.
+A batch is drawn at once, in units of 1/58 of the picture's width (csvae_cli/data/painting.py).
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-Plane = NDArray[Any]
-"""float32, h×w×n or anything that broadcasts to it."""
-Colour = NDArray[Any]
-"""float32, 3×n, red, green and blue from 0 to 255."""
+from csvae_cli.data.painting import (
+    SHADOW,
+    Canvas,
+    Colour,
+    Patch,
+    Plane,
+    bump,
+    grain_at,
+    hues,
+    mix,
+    norm,
+    palette,
+    rgb,
+    rounded_box,
+    smooth,
+)
+
 Factors = Mapping[str, NDArray[np.float32]]
 
 ATTRIBUTES = ("glasses", "facial-hair")
@@ -66,13 +70,9 @@ FACTORS: tuple[str, ...] = tuple(RANGES)
 DRAWING = "2"
 """Another one with anything that changes a picture: prepared pictures are found by it."""
 
-_UNITS = 58  # the width of a picture
-_TILE = 512  # the side of the noise that hair is made of, in samples; a power of two
-_TILE_STEPS = 8  # of them to a unit
 _CHUNK = 64  # pictures drawn together at the usual size: their planes stay in the cache
 
 _SKIN = ((255, 226, 208), (243, 203, 172), (222, 172, 134), (184, 128, 90), (138, 91, 62), (104, 67, 46))
-_SHADOW = (0.38, 0.5, 0.54)  # what a deep shadow takes of the red, green and blue of skin
 _HAIR = (
     (30, 26, 28),
     (58, 41, 33),
@@ -128,7 +128,7 @@ def _is_present(attribute: str, factors: Factors) -> NDArray[np.bool_]:
 def _render_chunk(factors: Factors, size: int) -> NDArray[np.uint8]:
     glasses, facial_hair = (_is_present(attribute, factors) for attribute in ATTRIBUTES)
     factors = {name: np.nan_to_num(values) for name, values in factors.items()}
-    canvas = _Canvas(factors, size)
+    canvas = Canvas(factors["roll"], factors["shift"], size)
     _draw_background(canvas, factors)
     _draw_back_hair(canvas, factors)
     _draw_body(canvas, factors)
@@ -145,155 +145,78 @@ def _render_chunk(factors: Factors, size: int) -> NDArray[np.uint8]:
     return canvas.finished()
 
 
-@dataclass(frozen=True)
-class _Patch:
-    """A window of the canvas, to be painted on.
-
-    pixels: 3×h×w×n, a view; u, v: where the pixels are, to the right and downwards, in units; pixel: how
-    large one is, in units.
-    """
-
-    pixels: NDArray[np.float32]
-    u: Plane
-    v: Plane
-    pixel: float
-
-    def cover(self, distance: Plane, soft: float = 0) -> Plane:
-        """How much of each pixel (0 … 1) is inside, given the signed distance to an edge `soft` wide."""
-        share = distance * (-1 / (1.5 * self.pixel + soft))
-        share += 0.5
-        return _smooth(share)
-
-    def paint(self, alpha: Plane, colour: Iterable[Any]) -> None:
-        """Mix in red, green and blue (each a number, one a picture or one a pixel) where alpha is 1."""
-        for plane, tone in zip(self.pixels, colour, strict=True):
-            change = tone - plane
-            change *= alpha
-            plane += change
-
-    def shade(self, alpha: Plane, shares: tuple[float, float, float] = _SHADOW) -> None:
-        """Take away these shares of red, green and blue where alpha is 1."""
-        for plane, share in zip(self.pixels, shares, strict=True):
-            plane *= 1 - share * alpha
-
-
-class _Canvas:
-    """n pictures in the making, 3×size×size×n, with the coordinates of the faces in them.
-
-    u, v: to the right and down from the middle of each face, along the axes of its head.
-    """
-
-    def __init__(self, factors: Factors, size: int) -> None:
-        self.size = size
-        self.pixel = _UNITS / size
-        middles = (np.arange(size, dtype=np.float32) + np.float32(0.5)) * np.float32(self.pixel)
-        self.x, self.y = middles[:, None], middles[:, None, None]
-        self.pixels = np.empty((3, size, size, len(factors["roll"])), np.float32)
-        self.cos, self.sin = _cos_sin(factors["roll"])
-        self.middle_x, self.middle_y = np.float32(_UNITS / 2), 30.0 + factors["shift"]
-        across, down = self.x - self.middle_x, self.y - self.middle_y
-        self.u = self.cos * across + self.sin * down
-        self.v = self.cos * down - self.sin * across
-
-    def around(
-        self, u: Plane | float, v: Plane | float, width: Plane | float, height: Plane | float
-    ) -> _Patch:
-        """The patch that holds, in every picture, the box of half sizes `width`, `height` about (u, v)."""
-        x = self.middle_x + self.cos * u - self.sin * v
-        y = self.middle_y + self.sin * u + self.cos * v
-        slant = np.abs(self.sin)
-        columns = self._span(x, self.cos * width + slant * height)
-        rows = self._span(y, slant * width + self.cos * height)
-        return _Patch(self.pixels[:, rows, columns], self.u[rows, columns], self.v[rows, columns], self.pixel)
-
-    def bottom(self, height: float) -> _Patch:
-        """The lowest `height` units, upright: u from the middle, v from the lower border (negative)."""
-        rows = slice(int((_UNITS - height) / self.pixel), self.size)
-        return _Patch(self.pixels[:, rows], self.x - _UNITS / 2, self.y[rows] - _UNITS, self.pixel)
-
-    def _span(self, middle: Plane, half: Plane) -> slice:
-        start = int(np.floor((middle - half).min() / self.pixel)) - 1
-        stop = int(np.ceil((middle + half).max() / self.pixel)) + 1
-        return slice(min(max(start, 0), self.size), max(stop, 0))
-
-    def finished(self) -> NDArray[np.uint8]:
-        self.pixels += 0.5
-        np.clip(self.pixels, 0, 255, out=self.pixels)
-        return self.pixels.astype(np.uint8).transpose(3, 1, 2, 0)
-
-
-def _draw_background(canvas: _Canvas, f: Factors) -> None:
+def _draw_background(canvas: Canvas, f: Factors) -> None:
     """A studio wall: lighter behind the head and towards the light."""
     lightness = 65 + 145 * f["background_lightness"]
-    wall = lightness * (1 + 0.3 * (_hues(f["background_hue"]) - 0.5))
+    wall = lightness * (1 + 0.3 * (hues(f["background_hue"]) - 0.5))
     x, y = canvas.x / 29 - 1, canvas.y / 36 - 0.6
     glow = 1.06 - 0.2 * (x * x + y * y) + 0.08 * x * f["light"]
     for plane, tone in zip(canvas.pixels, wall, strict=True):
         np.multiply(glow, tone, out=plane)
 
 
-def _draw_body(canvas: _Canvas, f: Factors) -> None:
+def _draw_body(canvas: Canvas, f: Factors) -> None:
     """Shoulders, shirt and neck; they stay upright when the head leans."""
     patch = canvas.bottom(22)
     x, y = patch.u, patch.v
-    shoulders = patch.cover((_radius(x / 29, (y - 13) / 19) - 1) * 19)
-    fold = 1 - 0.2 * _smooth(np.abs(x) / 30) + 0.1 * (x / 29) * f["light"]
-    patch.paint(shoulders, tuple(tone * fold for tone in _palette(_SHIRTS, f["shirt_colour"])))
-    opening = (_radius(x / 9.5, (y + 4) / 5) - 1) * 5
+    shoulders = patch.cover((norm(x / 29, (y - 13) / 19) - 1) * 19)
+    fold = 1 - 0.2 * smooth(np.abs(x) / 30) + 0.1 * (x / 29) * f["light"]
+    patch.paint(shoulders, tuple(tone * fold for tone in palette(_SHIRTS, f["shirt_colour"])))
+    opening = (norm(x / 9.5, (y + 4) / 5) - 1) * 5
     patch.shade(shoulders * patch.cover(np.abs(opening) - 0.7), (0.2, 0.2, 0.2))
     lower = np.maximum(y + 12, 0)
     column = np.maximum(np.abs(x) - 0.5 * f["face_width"] - 0.045 * lower * lower, y + 5)
     neck = patch.cover(np.minimum(opening, column))
-    shadow = 0.95 - 0.6 * _smooth((y + 13) / 13) - 0.1 * (x / 8) * f["light"]
-    patch.paint(neck, _lit(_palette(_SKIN, f["skin"]), shadow))
+    shadow = 0.95 - 0.6 * smooth((y + 13) / 13) - 0.1 * (x / 8) * f["light"]
+    patch.paint(neck, _lit(palette(_SKIN, f["skin"]), shadow))
 
 
-def _draw_ears(canvas: _Canvas, f: Factors) -> None:
-    skin = _palette(_SKIN, f["skin"])
+def _draw_ears(canvas: Canvas, f: Factors) -> None:
+    skin = palette(_SKIN, f["skin"])
     for side in (-1, 1):
         u, v = side * (f["face_width"] - 0.2) - 1.2 * _turn(f), 0.8
         patch = canvas.around(u, v, 3, 4)
-        ear = _radius((patch.u - u) / 2.3, (patch.v - v) / 3.5)
+        ear = norm((patch.u - u) / 2.3, (patch.v - v) / 3.5)
         patch.paint(patch.cover((ear - 1) * 2.3), skin * 0.9)
         patch.shade(patch.cover((ear - 0.55) * 2.3, soft=1) * 0.4)
 
 
-def _draw_head(canvas: _Canvas, f: Factors) -> None:
+def _draw_head(canvas: Canvas, f: Factors) -> None:
     """The face without its features: shaded towards the edge and away from the light, with rosy cheeks."""
     width, height = f["face_width"], f["face_height"]
     patch = canvas.around(0, 0, width, height)
     r = _head_radius(patch.u, patch.v, width, height, f["jaw"])
     head = patch.cover((r - 1) * width)
-    skin = _palette(_SKIN, f["skin"])
+    skin = palette(_SKIN, f["skin"])
     r *= r
     shadow = 0.34 * r * r - 0.06
     shadow -= patch.u * (0.2 * f["light"] / width)
     patch.paint(head, _lit(skin, shadow))
-    blush = skin * _column(0.93, 0.62, 0.58)
+    blush = skin * rgb(0.93, 0.62, 0.58)
     for side in (-1, 1):
         u = side * 0.56 * width + 1.6 * _turn(f)
         cheek = canvas.around(u, 6.5, 5.5, 4.5)
-        cheek.paint(0.38 * _bump((cheek.u - u) / 5.5, (cheek.v - 6.5) / 4.5), blush)
+        cheek.paint(0.38 * bump((cheek.u - u) / 5.5, (cheek.v - 6.5) / 4.5), blush)
 
 
-def _draw_nose(canvas: _Canvas, f: Factors) -> None:
-    skin, size = _palette(_SKIN, f["skin"]), f["nose_size"]
+def _draw_nose(canvas: Canvas, f: Factors) -> None:
+    skin, size = palette(_SKIN, f["skin"]), f["nose_size"]
     u, v = 3.4 * _turn(f), 4.5 + 2 * size
     patch = canvas.around(u, v - 4, 5, 10)
     x, y = patch.u - u, patch.v - v
     lean = x + y * (0.25 * _turn(f))  # the bridge starts between the eyes, the tip stands out
     side = np.clip(-4 * f["light"], -1, 1) * 2 * size
-    patch.shade((0.1 + 0.25 * np.abs(f["light"])) * _bump((lean - side) / 2.2, (y + 3) / 6.5))
-    patch.paint(0.45 * _bump(lean / 1.7, (y + 4) / 6.5), skin + 0.45 * (255 - skin))
-    patch.shade(0.55 * _bump(x / (3.8 * size), (y - 1.6) / 1.9))
-    patch.paint(0.5 * _bump(x / (2.6 * size), (y + 0.6) / 2.2), skin + 0.4 * (255 - skin))
+    patch.shade((0.1 + 0.25 * np.abs(f["light"])) * bump((lean - side) / 2.2, (y + 3) / 6.5))
+    patch.paint(0.45 * bump(lean / 1.7, (y + 4) / 6.5), skin + 0.45 * (255 - skin))
+    patch.shade(0.55 * bump(x / (3.8 * size), (y - 1.6) / 1.9))
+    patch.paint(0.5 * bump(x / (2.6 * size), (y + 0.6) / 2.2), skin + 0.4 * (255 - skin))
     for nostril in (-1, 1):
-        spot = _radius((x - nostril * 1.5 * size) / (0.95 * size), (y - 1.1) / 0.6) - 1
+        spot = norm((x - nostril * 1.5 * size) / (0.95 * size), (y - 1.1) / 0.6) - 1
         patch.shade(0.75 * patch.cover(0.7 * spot))
 
 
-def _draw_eyes(canvas: _Canvas, f: Factors) -> None:
-    iris_colour = _palette(_EYES, f["eye_colour"])
+def _draw_eyes(canvas: Canvas, f: Factors) -> None:
+    iris_colour = palette(_EYES, f["eye_colour"])
     size = f["eye_size"]
     for side in (-1, 1):
         u, v = _eye(f, side)
@@ -302,7 +225,7 @@ def _draw_eyes(canvas: _Canvas, f: Factors) -> None:
         q = x / size
         arc = 1 - q * q
         upper, lower = y + 0.66 * size * arc, y - 0.5 * size * arc
-        patch.shade(0.3 * _bump(x / (size + 2), (y + 1.2) / 3.6))
+        patch.shade(0.3 * bump(x / (size + 2), (y + 1.2) / 3.6))
         inside = patch.cover(np.maximum(-upper, lower) * 0.8)
         patch.paint(inside, (246, 243, 240))
         gaze = x - 0.35 * _turn(f)
@@ -316,12 +239,12 @@ def _draw_eyes(canvas: _Canvas, f: Factors) -> None:
         patch.paint(0.85 * ends * patch.cover(np.abs(upper) - 0.38), (38, 26, 24))
         patch.shade(0.45 * ends * patch.cover(np.abs(lower - 0.2) - 0.25))
         patch.shade(0.4 * patch.cover(np.abs(q) - 0.9, soft=0.5) * patch.cover(np.abs(upper + 1.3) - 0.25))
-        shine = _radius((gaze + 0.5) / 0.55, (y + 0.55) / 0.55) - 1
+        shine = norm((gaze + 0.5) / 0.55, (y + 0.55) / 0.55) - 1
         patch.paint(0.92 * patch.cover(0.5 * shine), (255, 255, 255))
 
 
-def _draw_brows(canvas: _Canvas, f: Factors) -> None:
-    colour = 0.72 * _palette(_HAIR, f["hair_colour"]) + 0.1 * _palette(_SKIN, f["skin"])
+def _draw_brows(canvas: Canvas, f: Factors) -> None:
+    colour = 0.72 * palette(_HAIR, f["hair_colour"]) + 0.1 * palette(_SKIN, f["skin"])
     half = 0.5 * f["brow_thickness"]
     for side in (-1, 1):
         u, v = _eye(f, side)
@@ -333,9 +256,9 @@ def _draw_brows(canvas: _Canvas, f: Factors) -> None:
         patch.paint(0.9 * patch.cover(np.maximum(strand, (np.abs(x) - 1) * 4), soft=0.3), colour)
 
 
-def _draw_mouth(canvas: _Canvas, f: Factors) -> None:
+def _draw_mouth(canvas: Canvas, f: Factors) -> None:
     """Lips about a curve; a broad smile parts them."""
-    skin = _palette(_SKIN, f["skin"])
+    skin = palette(_SKIN, f["skin"])
     width, smile = f["mouth_width"] + 0.6 * f["smile"], f["smile"]
     u, v = _mouth(f)
     patch = canvas.around(u, v + 1, width + 1.5, 6)
@@ -345,36 +268,36 @@ def _draw_mouth(canvas: _Canvas, f: Factors) -> None:
     middle = patch.v - v - (0.3 + 1.9 * smile) * (arc - 0.5)
     parted = 1.9 * np.maximum(smile - 0.35, 0) * np.maximum(arc, 0)
     above, below = middle + 0.35 * parted, middle - 0.65 * parted
-    bow = 1.25 - 0.55 * _bump(q * 2.6, 0 * q)
+    bow = 1.25 - 0.55 * bump(q * 2.6, 0 * q)
     mouth = patch.cover(np.maximum(-above - bow * arc, below - 1.7 * arc) * 0.9)
-    lips = skin * _column(0.84, 0.54, 0.54) + _column(14, 4, 10)
-    patch.shade(0.3 * _bump(x / (0.7 * width), (middle - 3.2 - parted) / 1.4))
+    lips = skin * rgb(0.84, 0.54, 0.54) + rgb(14, 4, 10)
+    patch.shade(0.3 * bump(x / (0.7 * width), (middle - 3.2 - parted) / 1.4))
     patch.paint(mouth, lips)
     patch.shade(mouth * patch.cover(above, soft=0.3) * 0.35)
-    patch.paint(0.35 * _bump(q * 1.6, (below - 0.9) / 0.8), 0.5 * (lips + 255))
+    patch.paint(0.35 * bump(q * 1.6, (below - 0.9) / 0.8), 0.5 * (lips + 255))
     within = patch.cover(np.abs(q) * 4 - 3.8)
     gap = within * patch.cover(np.maximum(-above, below))
     patch.paint(gap, (92, 34, 34))
     patch.paint(gap * patch.cover(middle - 0.2 * parted), (250, 247, 242))
-    closed = _smooth(1 - 4 * parted)
+    closed = smooth(1 - 4 * parted)
     patch.paint(0.75 * within * closed * patch.cover(np.abs(middle) - 0.25), lips * 0.42)
 
 
-def _draw_back_hair(canvas: _Canvas, f: Factors) -> None:
+def _draw_back_hair(canvas: Canvas, f: Factors) -> None:
     """What is behind the neck and the shoulders of long hair."""
     patch = canvas.around(0, 2, 24, 30)
     grain = _strands(patch, f)
     hair = _hair_cover(patch, grain, f, inset=0.7)
-    _paint_hair(patch, hair, grain, 0.7 * _palette(_HAIR, f["hair_colour"]), f)
+    _paint_hair(patch, hair, grain, 0.7 * palette(_HAIR, f["hair_colour"]), f)
 
 
-def _draw_hair(canvas: _Canvas, f: Factors) -> None:
+def _draw_hair(canvas: Canvas, f: Factors) -> None:
     """The same hair as behind, but for the opening that the face looks out of; it shades the brow."""
     patch = canvas.around(0, 2, 24, 30)
     grain = _strands(patch, f)
     grown, long = _hair_growth(f)
     half = f["face_width"] * (1.02 - 0.12 * long)
-    hairline = _mix(-f["face_height"] - 8, -0.7 * f["face_height"], grown)
+    hairline = mix(-f["face_height"] - 8, -0.7 * f["face_height"], grown)
     x = patch.u - 1.6 * _turn(f)
     y = np.minimum(patch.v - 3 + 0.2 * f["hair_parting"] * x, 0) / (3 - hairline)
     x = x / half
@@ -383,44 +306,44 @@ def _draw_hair(canvas: _Canvas, f: Factors) -> None:
     hair = _hair_cover(patch, grain, f)
     patch.shade(0.5 * grown * hair * (1 - patch.cover(opening + 1.3, soft=3)))
     front = 1 - patch.cover(opening + 1.2 * grain - 0.6, soft=0.4)
-    _paint_hair(patch, hair * front, grain, _palette(_HAIR, f["hair_colour"]), f)
+    _paint_hair(patch, hair * front, grain, palette(_HAIR, f["hair_colour"]), f)
 
 
-def _paint_hair(patch: _Patch, alpha: Plane, grain: Plane, colour: Colour, f: Factors) -> None:
+def _paint_hair(patch: Patch, alpha: Plane, grain: Plane, colour: Colour, f: Factors) -> None:
     """Strands, darker at the sides, and a band of gloss about the crown."""
     x, y = patch.u / 18, (patch.v + 4) / 18
     light = 0.86 + 0.28 * grain - 0.22 * np.minimum(x * x, 1) + 0.12 * x * f["light"]
-    light += 0.3 * _smooth(1 - np.abs(_radius(x, y) - 0.86) * 5) * _smooth(-y)
+    light += 0.3 * smooth(1 - np.abs(norm(x, y) - 0.86) * 5) * smooth(-y)
     patch.paint(alpha, tuple(tone * light for tone in colour))
 
 
-def _strands(patch: _Patch, f: Factors) -> Plane:
+def _strands(patch: Patch, f: Factors) -> Plane:
     """The grain of hair that falls from the crown to all sides, like the meridians of a globe."""
     y = np.minimum(patch.v + 4, 0) / (f["face_height"] + 4)
     across = (patch.u - 5 * f["hair_parting"]) / np.sqrt(1.05 - np.minimum(y * y, 1))
-    return _grain(across, patch.v * 0.2, f["texture"])
+    return grain_at(across, patch.v * 0.2, f["texture"])
 
 
 def _hair_growth(f: Factors) -> tuple[Plane, Plane]:
     """How far it has grown from bald to full, and from there to long: each 0 … 1."""
-    return _smooth(4 * f["hair_length"]), _smooth(1.6 * f["hair_length"] - 0.6)
+    return smooth(4 * f["hair_length"]), smooth(1.6 * f["hair_length"] - 0.6)
 
 
-def _hair_cover(patch: _Patch, grain: Plane, f: Factors, inset: float = 0) -> Plane:
+def _hair_cover(patch: Patch, grain: Plane, f: Factors, inset: float = 0) -> Plane:
     """Within the outline of all hair: the skull grown by the hair, drawn out downwards as long as that is."""
     grown, long = _hair_growth(f)
     volume = f["hair_volume"]
-    side = f["face_width"] + _mix(-0.7, 0.7 + 2 * volume + 1.2 * long, grown)
-    top = f["face_height"] - 4 + _mix(-0.8, 1.4 + 3 * volume, grown)
-    y = np.minimum(patch.v + 4, 0) / top + np.maximum(patch.v - _mix(-7, 21, long), 0) / _mix(10, 6, long)
+    side = f["face_width"] + mix(-0.7, 0.7 + 2 * volume + 1.2 * long, grown)
+    top = f["face_height"] - 4 + mix(-0.8, 1.4 + 3 * volume, grown)
+    y = np.minimum(patch.v + 4, 0) / top + np.maximum(patch.v - mix(-7, 21, long), 0) / mix(10, 6, long)
     x = patch.u / (side * (1 + 0.008 * long * np.maximum(patch.v, 0)))
-    distance = (_radius(x, y) - 1) * side + grown * (0.8 * grain - 0.4) + inset
+    distance = (norm(x, y) - 1) * side + grown * (0.8 * grain - 0.4) + inset
     cover = patch.cover(distance)
     cover *= np.minimum(4 * grown, 1)
     return cover
 
 
-def _draw_beard(canvas: _Canvas, f: Factors, present: NDArray[np.bool_]) -> None:
+def _draw_beard(canvas: Canvas, f: Factors, present: NDArray[np.bool_]) -> None:
     """From a tuft on the chin over the whole jaw to a long one; grows with the factor."""
     if not present.any():
         return
@@ -428,17 +351,17 @@ def _draw_beard(canvas: _Canvas, f: Factors, present: NDArray[np.bool_]) -> None
     length = 7 * np.maximum(beard - 0.4, 0)
     patch = canvas.around(0, 11 + 0.5 * length, width + 2, 13)
     u, v = patch.u - 0.8 * _turn(f), patch.v
-    grain = _grain(patch.u * 1.8, v * 0.9, f["texture"])
+    grain = grain_at(patch.u * 1.8, v * 0.9, f["texture"])
     outline = (_head_radius(u, v, width + 0.3 + 0.1 * length, height + length, f["jaw"]) - 1) * width
     mouth_u, mouth_v = _mouth(f)
-    bare = (_radius((patch.u - mouth_u) / (0.86 * width), (v - 1) / (mouth_v + 2)) - 1) * (mouth_v + 2)
-    reach = np.abs(patch.u - mouth_u) - _mix(1.5, width + 3, np.minimum(2 * beard, 1))
+    bare = (norm((patch.u - mouth_u) / (0.86 * width), (v - 1) / (mouth_v + 2)) - 1) * (mouth_v + 2)
+    reach = np.abs(patch.u - mouth_u) - mix(1.5, width + 3, np.minimum(2 * beard, 1))
     edge = np.maximum(np.maximum(outline, -bare), reach) + 1.6 * grain - 0.8
-    alpha = patch.cover(edge, soft=1.2) * _smooth(v * 0.3)
+    alpha = patch.cover(edge, soft=1.2) * smooth(v * 0.3)
     _paint_whiskers(patch, alpha * (present & (beard > 0)), grain, f)
 
 
-def _draw_moustache(canvas: _Canvas, f: Factors, present: NDArray[np.bool_]) -> None:
+def _draw_moustache(canvas: Canvas, f: Factors, present: NDArray[np.bool_]) -> None:
     if not present.any():
         return
     size = f["facial-hair_moustache"]
@@ -448,31 +371,31 @@ def _draw_moustache(canvas: _Canvas, f: Factors, present: NDArray[np.bool_]) -> 
     patch = canvas.around(u, v, half + 1, 5)
     q = (patch.u - u) / half
     q2 = q * q
-    grain = _grain(patch.u * 1.8, patch.v * 0.9, f["texture"])
+    grain = grain_at(patch.u * 1.8, patch.v * 0.9, f["texture"])
     line = patch.v - v - (0.4 + 2 * size) * q2
-    edge = np.abs(line) - (1.1 + 0.8 * size) * (1.1 - 0.6 * q2 - 0.3 * _bump(q * 5, 0 * q))
+    edge = np.abs(line) - (1.1 + 0.8 * size) * (1.1 - 0.6 * q2 - 0.3 * bump(q * 5, 0 * q))
     edge = np.maximum(edge, (np.abs(q) - 1) * half) + 0.5 * grain - 0.25
     _paint_whiskers(patch, patch.cover(edge, soft=0.5) * (present & (size > 0)), grain, f)
 
 
-def _paint_whiskers(patch: _Patch, alpha: Plane, grain: Plane, f: Factors) -> None:
+def _paint_whiskers(patch: Patch, alpha: Plane, grain: Plane, f: Factors) -> None:
     """Thin hair lets the skin through between the whiskers, and darkens it."""
     density = f["facial-hair_density"]
-    colour = _apart(_palette(_HAIR, f["facial-hair_colour"]), _palette(_SKIN, f["skin"]))
+    colour = _apart(palette(_HAIR, f["facial-hair_colour"]), palette(_SKIN, f["skin"]))
     patch.shade(alpha * 0.45, (0.34, 0.38, 0.38))
     opacity = 0.46 + 0.5 * density + (grain - 0.5) * (0.6 - 0.5 * density)
     light = 0.74 + 0.48 * grain
     patch.paint(alpha * opacity, tuple(tone * light for tone in colour))
 
 
-def _draw_glasses(canvas: _Canvas, f: Factors, present: NDArray[np.bool_]) -> None:
+def _draw_glasses(canvas: Canvas, f: Factors, present: NDArray[np.bool_]) -> None:
     if not present.any():
         return
     half = 0.5 * f["glasses_thickness"]
-    frame = _apart(_palette(_FRAMES, f["glasses_colour"]), _palette(_SKIN, f["skin"]))
+    frame = _apart(palette(_FRAMES, f["glasses_colour"]), palette(_SKIN, f["skin"]))
     size = f["glasses_size"]
-    tall = size * _mix(1, 0.7, f["glasses_shape"])
-    corner = tall * _mix(1, 0.3, f["glasses_shape"])
+    tall = size * mix(1, 0.7, f["glasses_shape"])
+    corner = tall * mix(1, 0.3, f["glasses_shape"])
     middle, v = 2.4 * _turn(f), 0.2
     apart = np.maximum(f["eye_spacing"], size + 1)
 
@@ -485,13 +408,13 @@ def _draw_glasses(canvas: _Canvas, f: Factors, present: NDArray[np.bool_]) -> No
         u = middle + side * apart
         patch = canvas.around(u, v, size + 3, size + 4)
         x, y = patch.u - u, patch.v - v
-        edge = _rounded_box(x, y, size, tall, corner)
+        edge = rounded_box(x, y, size, tall, corner)
         ring = np.abs(edge) - half
-        fallen = np.abs(_rounded_box(x, y - 1, size, tall, corner)) - half
+        fallen = np.abs(rounded_box(x, y - 1, size, tall, corner)) - half
         patch.shade(present * 0.4 * patch.cover(fallen, soft=1))
         _paint_lens(patch, x, y, patch.cover(edge) * present, frame, f)
         patch.paint(present * patch.cover(ring), frame)
-        patch.paint(present * 0.35 * patch.cover(ring + 0.6 * half) * _smooth(-0.2 * y), (255, 255, 255))
+        patch.paint(present * 0.35 * patch.cover(ring + 0.6 * half) * smooth(-0.2 * y), (255, 255, 255))
 
         start, ear = apart + size + side * middle, f["face_width"] + 0.2 - 1.5 * _hair_growth(f)[1]
         u = side * 0.5 * (start + ear)
@@ -502,10 +425,10 @@ def _draw_glasses(canvas: _Canvas, f: Factors, present: NDArray[np.bool_]) -> No
         patch.paint(present * patch.cover(temple), 0.8 * frame)
 
 
-def _paint_lens(patch: _Patch, x: Plane, y: Plane, lens: Plane, frame: Colour, f: Factors) -> None:
+def _paint_lens(patch: Patch, x: Plane, y: Plane, lens: Plane, frame: Colour, f: Factors) -> None:
     """Tinted, with a veil of the sky on clear glass and a streak of light across it."""
     tint, size = f["glasses_tint"], f["glasses_size"]
-    patch.paint(lens * (tint * (0.96 - 0.015 * y)), 0.25 * frame + _column(16, 16, 20))
+    patch.paint(lens * (tint * (0.96 - 0.015 * y)), 0.25 * frame + rgb(16, 16, 20))
     patch.paint(lens * (0.1 * (1 - tint)), (235, 245, 255))
     streak = np.abs(x + 0.7 * y + 0.3 * size) - 0.14 * size
     patch.paint(lens * 0.26 * patch.cover(streak, soft=0.6), (255, 255, 255))
@@ -529,39 +452,7 @@ def _mouth(f: Factors) -> tuple[Plane, Plane]:
 
 def _lit(skin: Colour, shadow: Plane) -> tuple[Plane, ...]:
     """Skin as the light falls on it: shadow 0 none … 1 deep, which on skin is warm; negative is brighter."""
-    return tuple(tone * (1 - share * shadow) for tone, share in zip(skin, _SHADOW, strict=True))
-
-
-def _smooth(t: Plane) -> Plane:
-    """The smoothstep of t, from 0 to 1 where t goes from 0 to 1."""
-    t = np.clip(t, 0, 1)
-    step: Plane = t * t * (3 - 2 * t)
-    return step
-
-
-def _mix(low: Plane | float, high: Plane | float, share: Plane) -> Plane:
-    mixed: Plane = low + (high - low) * share
-    return mixed
-
-
-def _radius(x: Plane, y: Plane) -> Plane:
-    radius: Plane = np.sqrt(x * x + y * y)
-    return radius
-
-
-def _bump(x: Plane, y: Plane) -> Plane:
-    """A soft round spot: 1 at the origin, 0 from radius 1 on."""
-    height: Plane = np.maximum(1 - x * x - y * y, 0)
-    height *= height
-    return height
-
-
-def _rounded_box(x: Plane, y: Plane, width: Plane, height: Plane, corner: Plane) -> Plane:
-    """Signed distance to a box of these half sizes."""
-    x, y = np.abs(x) - (width - corner), np.abs(y) - (height - corner)
-    distance = _radius(np.maximum(x, 0), np.maximum(y, 0))
-    distance += np.minimum(np.maximum(x, y), 0) - corner
-    return distance
+    return tuple(tone * (1 - share * shadow) for tone, share in zip(skin, SHADOW, strict=True))
 
 
 def _head_radius(u: Plane, v: Plane, width: Plane, height: Plane, jaw: Plane) -> Plane:
@@ -576,58 +467,9 @@ def _head_radius(u: Plane, v: Plane, width: Plane, height: Plane, jaw: Plane) ->
     return r
 
 
-def _cos_sin(degrees: NDArray[np.float32]) -> tuple[Plane, Plane]:
-    """By series, which for the angles that a head leans at are exact to float32."""
-    a = degrees * np.float32(np.pi / 180)
-    a2 = a * a
-    return 1 - a2 / 2 * (1 - a2 / 12 * (1 - a2 / 30)), a * (1 - a2 / 6 * (1 - a2 / 20))
-
-
-def _palette(stops: tuple[tuple[int, int, int], ...], position: NDArray[np.float32]) -> Colour:
-    """The colours at the positions (0 first stop … 1 last stop)."""
-    table = np.array(stops, np.float32).T
-    place = np.clip(position, 0, 1) * np.float32(len(stops) - 1)
-    index = np.minimum(place.astype(np.intp), len(stops) - 2)
-    return _mix(table[:, index], table[:, index + 1], place - index.astype(np.float32))
-
-
 def _apart(colour: Colour, skin: Colour) -> Colour:
     """The colour, darker or lighter where it is about as light as the skin: to be seen on everyone."""
     lighter = (colour[0] + colour[1] + colour[2] - skin[0] - skin[1] - skin[2]) / 3
     likeness = np.maximum(1 - np.abs(lighter) / 90, 0)
     moved: Colour = colour * (1 + 0.45 * likeness * np.clip((lighter - 22) / 7, -1, 1))
     return moved
-
-
-def _column(red: float, green: float, blue: float) -> Colour:
-    return np.array([[red], [green], [blue]], np.float32)
-
-
-def _hues(hue: NDArray[np.float32]) -> Colour:
-    """Full colours round the circle, 3×n from 0 to 1."""
-    turned = hue * 6 + _column(0, 2, 4)
-    hues: Colour = np.clip(np.abs(turned - 6 * np.floor(turned / 6) - 3) - 1, 0, 1)
-    return hues
-
-
-@lru_cache(maxsize=1)
-def _noise_tile() -> NDArray[np.float32]:
-    """Smooth noise from 0 to 1 that repeats, with features about a unit large."""
-    noise = np.random.default_rng(0).random((_TILE, _TILE))
-    for axis in (0, 1):
-        for _ in range(2):
-            noise = np.mean([np.roll(noise, shift, axis) for shift in range(_TILE_STEPS)], axis=0)
-    low, high = np.quantile(noise, (0.02, 0.98))
-    tile: NDArray[np.float32] = np.clip((noise - low) / (high - low), 0, 1).astype(np.float32)
-    return tile
-
-
-def _grain(u: Plane, v: Plane, texture: NDArray[np.float32]) -> Plane:
-    """Noise at these places, from where the texture factor says."""
-    column = (u * _TILE_STEPS + (texture * 500 + 4096)).astype(np.int32)
-    row = (v * _TILE_STEPS + (texture * 7919 + 4096)).astype(np.int32)
-    column &= _TILE - 1
-    row &= _TILE - 1
-    row *= _TILE
-    row += column
-    return np.take(_noise_tile(), row)
