@@ -125,8 +125,7 @@ def _flow(network: NetworkName, facts: Facts) -> tuple[ModelConfig, TrainingConf
 def thorough(kind: KindName, network: NetworkName, facts: Facts) -> tuple[ModelConfig, TrainingConfig]:
     """What the model that comes with csvae took, in one training of hours: sharper pictures, calmer edits.
 
-    A wider code and W, and disturbed pictures, since each is shown a hundred times (docs/trials.md, rows 59,
-    64, 65).
+    A wider code and W, and disturbed pictures, since each is shown a hundred times (docs/trials.md, row 65).
     Raises RequestError for other kinds and for points.
     """
     if kind != "flow-csvae" or network == "points":
