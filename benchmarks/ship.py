@@ -1,6 +1,7 @@
 """A finished run as the model that comes with csvae: float16, without what only training needs, and its card.
 
     python benchmarks/ship.py RUN --made-by COMMANDS --commit COMMIT --evaluation FILE… [--faces PICTURE…]
+        [--out DIR]
 
 commit: of the code that trained it.
 faces: pictures of a face each that sheets show where no input is named; only free ones may ship. Default:

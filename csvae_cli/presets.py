@@ -123,7 +123,7 @@ def _flow(network: NetworkName, facts: Facts) -> tuple[ModelConfig, TrainingConf
 
 
 def thorough(kind: KindName, network: NetworkName, facts: Facts) -> tuple[ModelConfig, TrainingConfig]:
-    """What the model that comes with csvae took, in one training of hours: sharper pictures, calmer edits.
+    """One training of hours that comes near the model that comes with csvae: sharper pictures, calmer edits.
 
     A wider code and W, and disturbed pictures, since each is shown a hundred times (docs/trials.md, row 65).
     Raises RequestError for other kinds and for points.

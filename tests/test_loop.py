@@ -16,7 +16,7 @@ from csvae_cli.runs import Run
 from csvae_cli.training import checkpoint
 from csvae_cli.training.loop import Epoch, Tick, learning_rate, train
 from csvae_cli.training.session import _Clock
-from csvae_cli.training.state import start
+from csvae_cli.training.state import State, start
 from models.adversary import Shown
 from models.kind import Codes, Kind, build
 
@@ -455,12 +455,22 @@ def test_the_term_that_diverged_is_the_one_that_is_named(term):
     assert (state.epoch, state.step) == (0, 1)
 
 
-def test_the_time_left_goes_by_the_pace_of_the_stage(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [0.0]
-    monkeypatch.setattr("csvae_cli.training.session.time.monotonic", lambda: now[0])
-    staged = config(epochs=6, stages={"quick": 3, "slow": 3})
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time that it is to be, in seconds."""
+    seconds = [0.0]
+    monkeypatch.setattr("csvae_cli.training.session.time.monotonic", lambda: seconds[0])
+    return seconds
+
+
+def clocked(stages: dict[str, int]) -> tuple[_Clock, State]:
+    staged = config(epochs=sum(stages.values()), stages=stages)
     state = start(Scales(), staged, CPU)
-    clock = _Clock(staged, state)
+    return _Clock(staged, state), state
+
+
+def test_the_time_left_goes_by_the_pace_of_the_stage(now: list[float]) -> None:
+    clock, state = clocked({"quick": 3, "slow": 3})
     now[0], state.epoch = 3.0, 1
     assert clock.left(state, None) == pytest.approx(15)
     now[0], state.epoch = 9.0, 3
@@ -472,13 +482,9 @@ def test_the_time_left_goes_by_the_pace_of_the_stage(monkeypatch: pytest.MonkeyP
 
 
 def test_the_time_left_knows_that_an_epoch_of_the_autoencoder_takes_five_of_the_reader(
-    monkeypatch: pytest.MonkeyPatch,
+    now: list[float],
 ) -> None:
-    now = [0.0]
-    monkeypatch.setattr("csvae_cli.training.session.time.monotonic", lambda: now[0])
-    staged = config(epochs=6, stages={"reader": 2, "autoencoder": 4})
-    state = start(Scales(), staged, CPU)
-    clock = _Clock(staged, state)
+    clock, state = clocked({"reader": 2, "autoencoder": 4})
     now[0], state.epoch = 3.0, 1
     assert clock.left(state, None) == pytest.approx(3 + 4 * 15)
 

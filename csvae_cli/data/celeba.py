@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from csvae_cli.output import Progress
 
 # What the paper's subsets are made by: rows without the attribute for each row with it (else one).
-_WITHOUT = {"glasses": 2, "facial-hair": 1}
+_WITHOUT = {"glasses": 2}
 
 _PREPARATION = "1"  # change it with anything that changes a crop: prepared pictures are found by it
 
@@ -142,7 +142,7 @@ class CelebA:
         return tuple(name for name in self._table.known if name not in self.attributes)
 
     @cached_property
-    def _files(self) -> "Files":
+    def _files(self) -> Files:
         if self.data_dir is None:
             raise RequestError(
                 f"{self.name} needs CelebA: name its directory, with {ATTRIBUTES}, {PARTITION} and "
@@ -151,7 +151,7 @@ class CelebA:
         return find(self.data_dir)
 
     @cached_property
-    def _table(self) -> "Table":
+    def _table(self) -> Table:
         table = read_attributes(self._files.attributes)
         for attribute in self.attributes:
             if attribute not in table.known:

@@ -1,6 +1,6 @@
 """CelebA's official files: where they are in a directory, and what its two lists say of the pictures.
 
-Neither takes numpy or Pillow.
+Nothing here imports numpy or Pillow.
 """
 
 from collections.abc import Callable, Mapping, Sequence
