@@ -27,8 +27,9 @@ from csvae_cli.data.batches import Batches
 from csvae_cli.data.celeba import crop_box
 from csvae_cli.data.framing import Framed, Framing
 from csvae_cli.data.places import cut, spread, upright
-from csvae_cli.editing import blending
-from csvae_cli.editing.blending import Change, Part
+from csvae_cli.editing import amounts, areas, blending
+from csvae_cli.editing.areas import Part
+from csvae_cli.editing.blending import Change
 from csvae_cli.editing.editor import Editor
 from csvae_cli.editing.pictures import Photo
 from csvae_cli.editing.styles import parse_style
@@ -67,7 +68,7 @@ def main() -> None:
             print(f"\n{attribute} {'taken off' if taken else 'put on'}, {len(photos)} pictures\n")
             print("| way | accepted | PSNR outside | crop changed | same person |\n|---|---|---|---|---|")
             results = {}
-            where = blending.region(model, model.config.model.index(attribute))
+            where = areas.region(model, model.config.model.index(attribute))
             for name, images in ways(editor, attribute, photos, taken=taken).items():
                 results[name] = images
                 seen = judge.present(together(images, 64))[:, column]
@@ -92,7 +93,7 @@ def ways(editor: Editor, attribute: str, photos: list[Photo], *, taken: bool) ->
     codes = editor.model.kind.encode(x)
     point = parse_style(model, index, "off" if taken else "on").point
     own, drawn = editor.decode(codes, {}), editor.decode(codes, {index: point})
-    moved, where = drawn - own, blending.region(model, index)
+    moved, where = drawn - own, areas.region(model, index)
     window = blending._window(*where.shape[2:])
     strength = blending._strength(moved, 1.5)
     differs = blending._step(strength, 0.02, 0.06) * window
@@ -117,7 +118,7 @@ def ways(editor: Editor, attribute: str, photos: list[Photo], *, taken: bool) ->
     results["ratio in the attribute's region"] = [
         multiplied(photo.image, one) for photo, one in zip(photos, by, strict=True)
     ]
-    shows = blending.shown(model, index, codes.w_mu[index])
+    shows = amounts.shown(model, index, codes.w_mu[index])
     more = editor.decode(codes, editor.in_photo(codes, {index: point}))
     made = blending.changes([Part(editor.area(index, taken=taken), shows, taken)], x, own, more)
     results["csvae's"] = [blending.apply(p.image, PLACE, c) for p, c in zip(photos, made, strict=True)]

@@ -6,12 +6,12 @@ a judge that knows only sharp ones would judge the blur.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from models.filters import blurred
 from models.kind import Rows
 from models.networks import Classifier
 from models.priors import class_weights, known_cross_entropy
@@ -78,25 +78,6 @@ def fit_judge(
                 done += 1
                 progress(done, steps)
     return Judge(network.eval(), exclusive)
-
-
-def blurred(x: Tensor, sigma: float) -> Tensor:
-    """Pictures N×C×H×W under a Gaussian of that standard deviation in pixels, edges replicated."""
-    if sigma <= 0:
-        return x
-    down, across = (_blur_matrix(size, sigma).to(x) for size in x.shape[2:])
-    return down @ x @ across.T
-
-
-@lru_cache(maxsize=32)
-def _blur_matrix(size: int, sigma: float) -> Tensor:
-    """size×size: the weight of each pixel (columns) in each blurred one, cut off at 4 sigma."""
-    reach = max(1, round(4 * sigma))
-    offsets = torch.arange(-reach, reach + 1)
-    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
-    kernel = kernel / kernel.sum()
-    places = (torch.arange(size)[:, None] + offsets).clamp(0, size - 1)
-    return torch.zeros(size, size).scatter_add_(1, places, kernel.expand(size, -1))
 
 
 def _disturbed(x: Tensor, noise: torch.Generator) -> Tensor:

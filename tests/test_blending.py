@@ -12,8 +12,9 @@ from torch import Tensor
 from csvae_cli import device, runs
 from csvae_cli.data.framing import Framing
 from csvae_cli.data.places import Place, upright
-from csvae_cli.editing import blending
-from csvae_cli.editing.blending import Change, Part, area
+from csvae_cli.editing import amounts, areas, blending
+from csvae_cli.editing.areas import Part, area
+from csvae_cli.editing.blending import Change
 from csvae_cli.editing.colours import light, toned
 from csvae_cli.editing.crispness import crisp
 from csvae_cli.editing.editor import Editor, Looked
@@ -53,7 +54,7 @@ def test_a_square_that_reaches_beyond_the_photo() -> None:
 
 def test_glasses_are_at_the_eyes_and_a_beard_is_around_the_mouth(editor: Editor) -> None:
     for name, (top, bottom) in {"glasses": (25, 37), "facial-hair": (42, 58)}.items():
-        where = blending.region(editor.model, editor.model.config.model.index(name))[0, 0]
+        where = areas.region(editor.model, editor.model.config.model.index(name))[0, 0]
         assert float(where.max()) == pytest.approx(1)
         down, across = (where > 0.3).nonzero().float().mean(0).tolist()
         assert top < down < bottom
@@ -85,12 +86,12 @@ def test_a_photo_is_asked_for_a_little_more_than_it_shall_show(editor: Editor) -
     absent, present = subspace.absent_mean, subspace.present_mean
 
     def reached(own: Tensor, point: Tensor) -> float:
-        return float(blending.shown(model, glasses, blending.further(model, glasses, own[None], point[None])))
+        return float(amounts.shown(model, glasses, amounts.further(model, glasses, own[None], point[None])))
 
     assert reached(absent, present) == pytest.approx(1.25, abs=1e-4)
     assert reached(present, absent) == pytest.approx(-0.25, abs=1e-4)
     for own in (absent, present, (absent + present) / 2):  # nothing is asked for
-        assert torch.equal(blending.further(model, glasses, own[None], own[None])[0], own)
+        assert torch.equal(amounts.further(model, glasses, own[None], own[None])[0], own)
     assert 0.25 < reached(present, (absent + present) / 2) <= 0.5 < reached(absent, (absent + present) / 2)
 
 

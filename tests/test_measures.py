@@ -37,7 +37,8 @@ from csvae_cli.evaluation.report import rows as table_rows
 from csvae_cli.evaluation.subject import make
 from csvae_cli.evaluation.switching import mean_pairwise_square
 from csvae_cli.runs import Model, Statistics
-from models.judge import Judge, blurred, fit_judge
+from models.filters import blurred
+from models.judge import Judge, fit_judge
 from models.kind import Codes, Kind
 from models.subspace import SubspaceStatistics, describe, plane
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from models.judge import blurred
+from models.filters import blurred
 
 _ROUNDS, _WIDTH = 2, 1.5
 """How often edges are sharpened, and how wide they are taken to be, in pixels of the larger size."""

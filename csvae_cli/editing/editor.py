@@ -15,7 +15,7 @@ from csvae_cli.data.encoding import join, take
 from csvae_cli.data.framing import Framed, Framing, frame
 from csvae_cli.data.sources import SOURCES
 from csvae_cli.device import Compute, resolve
-from csvae_cli.editing import blending
+from csvae_cli.editing import amounts, areas, blending
 from csvae_cli.editing.pictures import Photo, crops, open_photo, open_photos, open_shrunk
 from csvae_cli.editing.styles import Style, parse_style
 from csvae_cli.errors import RequestError, WorkError
@@ -47,7 +47,7 @@ class Editor:
     model: Model
     compute: Compute
     framing: Framing
-    _areas: dict[int, dict[bool, blending.Area]] = field(
+    _areas: dict[int, dict[bool, areas.Area]] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )
 
@@ -137,13 +137,13 @@ class Editor:
         return found
 
     def in_photo(self, codes: Codes, points: Points, strength: float = 1.0) -> Points:
-        """What is to be decoded, with that strength, so that photos come to show it: `blending.further`."""
+        """What is to be decoded, with that strength, so that photos come to show it: `amounts.further`."""
         if strength == 0:
             return points
         found = {}
         for i, reached in self.reached(codes, points, strength).items():
             asked = reached.cpu().expand(len(codes.z_mu), -1)
-            more = blending.further(self.model, i, codes.w_mu[i], asked) - asked
+            more = amounts.further(self.model, i, codes.w_mu[i], asked) - asked
             found[i] = points[i].cpu() + more / strength
         return found
 
@@ -154,20 +154,20 @@ class Editor:
             return image
         parts = []
         for attribute, point in points.items():
-            shows = blending.shown(self.model, attribute, looked.codes.w_mu[attribute])
-            taken = bool((blending.shown(self.model, attribute, point) < blending.GONE).all())
-            parts.append(blending.Part(self.area(attribute, taken=taken), shows, taken))
+            shows = amounts.shown(self.model, attribute, looked.codes.w_mu[attribute])
+            taken = bool((amounts.shown(self.model, attribute, point) < amounts.GONE).all())
+            parts.append(areas.Part(self.area(attribute, taken=taken), shows, taken))
         changes = blending.changes(parts, looked.faces, looked.own, drawn)
         for place, change in zip(looked.photo.framed.places, changes, strict=True):
             image = blending.apply(image, place, change)
         return image
 
-    def area(self, attribute: int, *, taken: bool) -> blending.Area:
-        """Where the attribute is put or taken away (`blending.area`), found out once."""
+    def area(self, attribute: int, *, taken: bool) -> areas.Area:
+        """Where the attribute is put or taken away (`areas.area`), found out once."""
         if attribute not in self._areas:
             with self.compute.autocast():
-                where = blending.region(self.model, attribute)
-            self._areas[attribute] = {going: blending.area(where, taken=going) for going in (False, True)}
+                where = areas.region(self.model, attribute)
+            self._areas[attribute] = {going: areas.area(where, taken=going) for going in (False, True)}
         return self._areas[attribute][taken]
 
 

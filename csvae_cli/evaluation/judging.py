@@ -16,7 +16,8 @@ from csvae_cli.evaluation import cache
 from csvae_cli.evaluation.figures import Figure
 from csvae_cli.evaluation.subject import Subject
 from csvae_cli.output import Progress
-from models.judge import Judge, blurred, fit_judge
+from models.filters import blurred
+from models.judge import Judge, fit_judge
 from models.networks import Classifier
 from models.probe import balanced_accuracy
 from models.regions import occlusion
