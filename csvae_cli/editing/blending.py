@@ -22,7 +22,7 @@ from csvae_cli.editing.areas import Part
 from csvae_cli.editing.colours import LUMA, dimming, held
 from csvae_cli.editing.crispness import crisp
 from csvae_cli.editing.grain import grain
-from csvae_cli.editing.lighting import in_light
+from csvae_cli.editing.lighting import in_light, no_paler
 
 _REACH, _BESIDE = 2, 4
 """How many pixels a bicubic reaches, and how many beside a change its edges are made of."""
@@ -49,6 +49,9 @@ def changes(parts: Sequence[Part], photo: Tensor, own: Tensor, drawn: Tensor) ->
         own, drawn = held(own, drawn, photo)
     moved = drawn - own
     edited, faded = areas.edited(parts, moved), areas.replaced(parts, moved)
+    taken = [part for part in parts if part.taken]
+    if taken:
+        drawn = no_paler(drawn, photo, areas.edited(taken, moved))
     if moved.shape[1] == 1:  # grey: the photo keeps its colours
         faded = torch.zeros_like(faded)
     height, width = moved.shape[2:]

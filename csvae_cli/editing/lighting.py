@@ -1,14 +1,17 @@
 """A decoded face in the light of the photo that it is put into.
 
 An edit may bring another light with it: a beard taken off leaves paler skin. What the edit leaves alone is in
-the photo, too, so the photo says how bright that face's skin, hair and background are.
+the photo, too, so the photo says how bright that face's skin, hair and background are. And what is taken off
+is seldom all that a place shows: skin is seen between the hairs and behind a lens.
 """
 
 from functools import cache
 
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d, interpolate
+from torch.nn.functional import adaptive_avg_pool2d, interpolate, max_pool2d
+
+from models.filters import blurred, smooth_step
 
 _SIDE = 16
 """Places along an edge for which the light is found: it changes slowly."""
@@ -18,6 +21,12 @@ _NEAR, _ALIKE = 0.28, 0.2
 
 _DARKEST, _MOST = 0.1, 2.5
 """What is added to colours before they are divided, and the largest of the quotients."""
+
+_AROUND, _SMOOTH = 9, 4.0
+"""Of what is taken off, skin is seen somewhere within a square of so many pixels; how smooth the light is."""
+
+_SKIN = (0.6, 0.75)
+"""How bright that is, as a share of what is drawn there, before it counts as skin."""
 
 
 def in_light(face: Tensor, photo: Tensor, known: Tensor) -> Tensor:
@@ -34,6 +43,20 @@ def in_light(face: Tensor, photo: Tensor, known: Tensor) -> Tensor:
     own, given = (weight @ coarse[..., face.shape[1] :] + 1).chunk(2, dim=2)
     brighter = (given / own).clamp(1 / _MOST, _MOST).mT.unflatten(2, (_SIDE, _SIDE))
     return (face + _DARKEST) * interpolate(brighter, face.shape[2:], mode="bilinear") - _DARKEST
+
+
+def no_paler(face: Tensor, photo: Tensor, taken: Tensor) -> Tensor:
+    """The face, each colour by itself, no brighter than what the photo shows of it, N×C×H×W; white is 1.
+
+    taken: from where something is taken off, N×1×H×W in [0, 1]. A frame and stubble are thin: the brightest of
+    the pixels around a place are skin, with them and without. Where these are much darker in the photo, as
+    behind a dark lens, the places around say how bright the skin is.
+    """
+    seen, drawn = (max_pool2d(x, _AROUND, 1, _AROUND // 2) + _DARKEST for x in (photo, face))
+    share = seen / drawn
+    skin = taken * smooth_step(share.amin(1, keepdim=True), *_SKIN)
+    paler = blurred(share.clamp(max=1).log() * skin, _SMOOTH) / (blurred(skin, _SMOOTH) + 1e-3)
+    return (face + _DARKEST) * paler.exp() - _DARKEST
 
 
 @cache
