@@ -36,10 +36,14 @@ has to go: where it is taken away, and where another style is put.
 
 @dataclass(frozen=True)
 class Area:
-    """Where a photo is changed, 1×1×H×W in [0, 1]: in any case, and where the change is strong."""
+    """Where a photo is changed, 1×1×H×W in [0, 1]: in any case, and where the change is strong.
+
+    beside: where rests of what is taken off may be.
+    """
 
     core: Tensor
     near: Tensor
+    beside: Tensor
 
 
 @dataclass(frozen=True)
@@ -96,10 +100,12 @@ def area(where: Tensor, *, taken: bool) -> Area:
     window = _window(*where.shape[2:])
     core = _main_parts(smooth_step(where, *_REGION))
     if not taken:
-        return Area(core * window, torch.zeros_like(core))
+        nowhere = torch.zeros_like(core)
+        return Area(core * window, nowhere, nowhere)
     core = smooth_step(blurred(core, 2.0), 0.1, 0.3)
     near = smooth_step(blurred(core, 3.0), 0.02, 0.3)
-    return Area(core * window, near * window)
+    beside = smooth_step(blurred(core * window, 1.5), 0.02, 0.2)
+    return Area(core * window, near * window, beside)
 
 
 def edited(parts: Sequence[Part], moved: Tensor) -> Tensor:
@@ -110,12 +116,19 @@ def edited(parts: Sequence[Part], moved: Tensor) -> Tensor:
 def replaced(parts: Sequence[Part], moved: Tensor) -> Tensor:
     """Where the decoded face takes the photo's place, N×1×H×W in [0, 1]."""
     strength, worn = _strength(moved, 1.0), smooth_step(_strength(moved, 0.7), *_WORN)
-    each = []
-    for part in parts:
-        vanishing = smooth_step(part.shows, *(_TAKEN if part.taken else _PUT))[:, None, None, None]
-        hidden = torch.maximum(vanishing * worn, smooth_step(strength, *_DARK))
-        each.append(_edited(part, strength) * hidden)
+    dark = smooth_step(strength, *_DARK)
+    each = [_edited(part, strength) * torch.maximum(_vanishing(part) * worn, dark) for part in parts]
     return torch.stack(each).amax(0)
+
+
+def beside(parts: Sequence[Part]) -> Tensor:
+    """Where rests may be of what is taken off, N×1×H×W in [0, 1]."""
+    return torch.stack([part.where.beside * _vanishing(part) for part in parts]).amax(0)
+
+
+def _vanishing(part: Part) -> Tensor:
+    """How much of the photo's own detail of it has to go, N×1×1×1 in [0, 1]."""
+    return smooth_step(part.shows, *(_TAKEN if part.taken else _PUT))[:, None, None, None]
 
 
 def _edited(part: Part, strength: Tensor) -> Tensor:

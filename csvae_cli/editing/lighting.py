@@ -48,9 +48,9 @@ def in_light(face: Tensor, photo: Tensor, known: Tensor) -> Tensor:
 def no_paler(face: Tensor, photo: Tensor, taken: Tensor) -> Tensor:
     """The face, each colour by itself, no brighter than what the photo shows of it, N×C×H×W; white is 1.
 
-    taken: from where something is taken off, N×1×H×W in [0, 1]. A frame and stubble are thin: the brightest of
-    the pixels around a place are skin, with them and without. Where these are much darker in the photo, as
-    behind a dark lens, the places around say how bright the skin is.
+    taken: where something is taken off, N×1×H×W in [0, 1]. A frame and stubble are thin: the brightest of the
+    pixels around a place are skin, with them and without. Where these are much darker in the photo, as behind
+    a dark lens, the places around say how bright the skin is.
     """
     seen, drawn = (max_pool2d(x, _AROUND, 1, _AROUND // 2) + _DARKEST for x in (photo, face))
     share = seen / drawn
