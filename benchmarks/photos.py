@@ -35,6 +35,7 @@ from csvae_cli.editing.pictures import Photo
 from csvae_cli.editing.styles import parse_style
 from csvae_cli.evaluation.identity import recogniser
 from csvae_cli.evaluation.judging import judge_of
+from models.filters import smooth_step
 
 PLACE = upright(crop_box(178, 218))
 
@@ -68,7 +69,7 @@ def main() -> None:
             print(f"\n{attribute} {'taken off' if taken else 'put on'}, {len(photos)} pictures\n")
             print("| way | accepted | PSNR outside | crop changed | same person |\n|---|---|---|---|---|")
             results = {}
-            where = areas.region(model, model.config.model.index(attribute))
+            where = areas.region(model, model.config.model.index(attribute)).where
             for name, images in ways(editor, attribute, photos, taken=taken).items():
                 results[name] = images
                 seen = judge.present(together(images, 64))[:, column]
@@ -93,12 +94,12 @@ def ways(editor: Editor, attribute: str, photos: list[Photo], *, taken: bool) ->
     codes = editor.model.kind.encode(x)
     point = parse_style(model, index, "off" if taken else "on").point
     own, drawn = editor.decode(codes, {}), editor.decode(codes, {index: point})
-    moved, where = drawn - own, areas.region(model, index)
-    window = blending._window(*where.shape[2:])
-    strength = blending._strength(moved, 1.5)
-    differs = blending._step(strength, 0.02, 0.06) * window
-    hides = blending._step(strength, 0.06, 0.14) * window
-    core = blending._main_parts(blending._step(where, 0.2, 0.5)) * window
+    moved, where = drawn - own, areas.region(model, index).where
+    window = areas._window(*where.shape[2:])
+    strength = areas._strength(moved, 1.5)
+    differs = smooth_step(strength, 0.02, 0.06) * window
+    hides = smooth_step(strength, 0.06, 0.14) * window
+    core = areas._main_parts(smooth_step(where, 0.2, 0.5)) * window
     nothing = torch.zeros_like(differs)
     ratio = (drawn.clamp(0, 1) + 0.08) / (own.clamp(0, 1) + 0.08)
     put: dict[str, tuple[Tensor, Tensor]] = {
@@ -110,9 +111,8 @@ def ways(editor: Editor, attribute: str, photos: list[Photo], *, taken: bool) ->
     }
     results: dict[str, list[Image.Image]] = {}
     for name, (added, faded) in put.items():
-        made = [
-            Change(1 - away, torch.zeros_like(away), more) for more, away in zip(added, faded, strict=True)
-        ]
+        none = torch.zeros_like(faded[0])
+        made = [Change(1 - away, none, more, none) for more, away in zip(added, faded, strict=True)]
         results[name] = [blending.apply(p.image, PLACE, c) for p, c in zip(photos, made, strict=True)]
     by = ((ratio - 1) * core).clamp(-0.9, 3)
     results["ratio in the attribute's region"] = [
@@ -140,7 +140,7 @@ def together(images: list[Image.Image], size: int) -> Tensor:
 
 def outside(where: Tensor, photos: list[Photo], images: list[Image.Image]) -> float:
     """The median PSNR where the attribute's region (a tenth of its strongest and more, grown) is not."""
-    area = blending._main_parts(blending._step(where, 0.1, 0.3))[0]
+    area = areas._main_parts(smooth_step(where, 0.1, 0.3))[0]
     mask = spread(torch.nn.functional.max_pool2d(area, 5, 1, 2), PLACE, (0, 0, 178, 218))[0].numpy() < 0.01
     found = []
     for photo, image in zip(photos, images, strict=True):

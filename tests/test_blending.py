@@ -13,16 +13,18 @@ from csvae_cli import device, runs
 from csvae_cli.data.framing import Framing
 from csvae_cli.data.places import Place, upright
 from csvae_cli.editing import amounts, areas, blending
-from csvae_cli.editing.areas import Part, area
+from csvae_cli.editing.areas import Part, Region, area
 from csvae_cli.editing.blending import Change
 from csvae_cli.editing.colours import light, toned
 from csvae_cli.editing.crispness import crisp
 from csvae_cli.editing.editor import Editor, Looked
 from csvae_cli.editing.grain import grain
-from csvae_cli.editing.lighting import in_light
+from csvae_cli.editing.lighting import in_light, no_paler
+from csvae_cli.editing.rests import cleared, undrawn
 
 PORTRAIT = Path(__file__).parent.parent / "docs" / "portrait.jpg"
 PHOTO = Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 240, 3), dtype=np.uint8))
+NONE = torch.zeros(1, 64, 64)
 TURNED = Place(complex(120, 100), complex(50, 30), 1j * complex(50, 30))
 
 
@@ -33,10 +35,10 @@ def editor() -> Editor:
 
 
 def test_no_change_changes_nothing_and_a_change_only_its_square() -> None:
-    nothing = Change(torch.ones(1, 64, 64), torch.zeros(1, 64, 64), torch.zeros(3, 64, 64))
+    nothing = Change(torch.ones(1, 64, 64), NONE, torch.zeros(3, 64, 64), NONE)
     assert np.array_equal(np.asarray(blending.apply(PHOTO, TURNED, nothing)), np.asarray(PHOTO))
     smooth = Image.linear_gradient("L").resize(PHOTO.size).convert("RGB")  # it has no grain
-    grey = Change(torch.zeros(1, 64, 64), torch.zeros(1, 64, 64), torch.full((3, 64, 64), 0.4))
+    grey = Change(NONE, NONE, torch.full((3, 64, 64), 0.4), NONE)
     got = np.asarray(blending.apply(smooth, TURNED, grey)).astype(int)
     y, x = np.mgrid[0.5:200, 0.5:240]
     inside = (x + 1j * y - TURNED.middle) / TURNED.right
@@ -46,7 +48,7 @@ def test_no_change_changes_nothing_and_a_change_only_its_square() -> None:
 
 
 def test_a_square_that_reaches_beyond_the_photo() -> None:
-    whole = Change(torch.zeros(1, 64, 64), torch.zeros(1, 64, 64), torch.full((3, 64, 64), 1.0))
+    whole = Change(NONE, NONE, torch.full((3, 64, 64), 1.0), NONE)
     got = np.asarray(blending.apply(PHOTO, upright((-40, -40, 60, 60)), whole))
     assert (got[:55, :55] == 255).all()
     assert np.array_equal(got[65:], np.asarray(PHOTO)[65:])
@@ -54,7 +56,7 @@ def test_a_square_that_reaches_beyond_the_photo() -> None:
 
 def test_glasses_are_at_the_eyes_and_a_beard_is_around_the_mouth(editor: Editor) -> None:
     for name, (top, bottom) in {"glasses": (25, 37), "facial-hair": (42, 58)}.items():
-        where = areas.region(editor.model, editor.model.config.model.index(name))[0, 0]
+        where = areas.region(editor.model, editor.model.config.model.index(name)).where[0, 0]
         assert float(where.max()) == pytest.approx(1)
         down, across = (where > 0.3).nonzero().float().mean(0).tolist()
         assert top < down < bottom
@@ -96,16 +98,16 @@ def test_a_photo_is_asked_for_a_little_more_than_it_shall_show(editor: Editor) -
 
 
 def test_what_is_taken_away_goes_where_it_is_shown_and_only_there() -> None:
-    own, drawn = (coloured([grey] * 3).repeat(2, 1, 1, 1) for grey in (0.5, 0.52))
+    own, drawn = (plain_face([grey] * 3).repeat(2, 1, 1, 1) for grey in (0.6, 0.62))
     where = torch.zeros(1, 1, 64, 64)
     where[..., 20:40, 20:44] = 1
     shows = torch.tensor([0.0, 1.0])
-    drawn[:, :, 24:36, 24:40] = 0.6
-    part = Part(area(where, taken=True), shows, taken=True)
+    own[:, :, 24:36, 24:40] = 0.5  # a frame
+    part = Part(area(Region(where, coloured=False), taken=True), shows, taken=True)
     without, wearer = blending.changes([part], own, own, drawn)
     # Twice as many pixels as the model has. Nothing of the photo goes but of the wearer's.
     assert float((without.kept + without.greyed).min()) > 0.97
-    assert 0.05 < float(without.added.max()) < 0.11  # a part of it might be light
+    assert 0.05 < float(without.added.max()) < 0.13  # a part of it might be light
     assert float(wearer.kept[0, 60, 60]) < 0.1
     assert float(wearer.kept[0, 76, 60]) > 0.9  # within the region, but the same without it
     assert 0.5 < float(wearer.added[0, 60, 60]) < 0.61
@@ -116,7 +118,7 @@ def test_what_is_taken_away_goes_where_it_is_shown_and_only_there() -> None:
 SKIN = torch.tensor([0.75, 0.55, 0.45])
 
 
-def coloured(face: Sequence[float]) -> Tensor:
+def plain_face(face: Sequence[float]) -> Tensor:
     """A plain face before a wall of four colours, 3×64×64."""
     picture = torch.tensor(face)[:, None, None].repeat(1, 64, 64)
     wall = torch.tensor([[0.1, 0.2, 0.7], [0.1, 0.6, 0.2], [0.9, 0.8, 0.1], [0.5, 0.5, 0.6]])
@@ -124,18 +126,19 @@ def coloured(face: Sequence[float]) -> Tensor:
     return picture
 
 
-def put_on(colour: tuple[float, float, float], photo: Tensor) -> np.ndarray:
+def put_on(colour: tuple[float, float, float], photo: Tensor, *, coloured: bool = False) -> np.ndarray:
     """What 24×24 pixels become on which the decoder draws this colour instead of skin, 24×24×3 in [0, 1].
 
     photo: what it shows of them, 3×24×24; around them it shows skin before a coloured wall, or is grey.
+    coloured: such colours are the attribute's own.
     """
-    own = coloured(SKIN.tolist())
+    own = plain_face(SKIN.tolist())
     whole = own.mean(0, keepdim=True).repeat(3, 1, 1) if torch.equal(photo[0], photo[2]) else own.clone()
     drawn, where = own.clone(), torch.zeros(1, 1, 64, 64)
     drawn[:, 20:44, 20:44] = torch.tensor(colour)[:, None, None]
     whole[:, 20:44, 20:44] = photo
     where[..., 20:44, 20:44] = 1
-    part = Part(area(where, taken=False), torch.zeros(1), taken=False)
+    part = Part(area(Region(where, coloured=coloured), taken=False), torch.zeros(1), taken=False)
     (change,) = blending.changes([part], whole[None], own[None], drawn[None])
     image = Image.fromarray((255 * whole).round().byte().permute(1, 2, 0).numpy())
     return np.asarray(blending.apply(image, upright((0, 0, 64, 64)), change))[20:44, 20:44] / 255
@@ -156,6 +159,21 @@ def test_a_frame_on_skin_is_dark_and_not_red() -> None:
     red, green, blue = put_on((0.35, 0.06, 0.05), SKIN[:, None, None].repeat(1, 24, 24))[12, 12]
     assert 0.1 < red < 0.25
     assert 1 - min(green, blue) / red < 0.45
+
+
+def test_skin_between_dark_lenses_is_a_shade_of_skin_and_not_pink() -> None:
+    skin = SKIN[:, None, None].repeat(1, 24, 24)
+    red, green, blue = put_on((0.7, 0.46, 0.45), skin)[12, 12]
+    assert (red - green) / (red - blue) == pytest.approx(2 / 3, abs=0.05)  # SKIN's
+    assert light_of(red, green, blue) == pytest.approx(light_of(0.7, 0.46, 0.45), abs=0.02)
+    green_lens = put_on((0.4, 0.5, 0.4), skin)[12, 12]
+    assert green_lens == pytest.approx([0.4, 0.5, 0.4], abs=0.03)
+    lips = put_on((0.7, 0.46, 0.45), skin, coloured=True)[12, 12]
+    assert lips == pytest.approx([0.7, 0.46, 0.45], abs=0.02)
+
+
+def light_of(red: float, green: float, blue: float) -> float:
+    return 0.299 * red + 0.587 * green + 0.114 * blue
 
 
 def test_a_photo_in_one_tone_stays_in_it() -> None:
@@ -222,11 +240,46 @@ def test_an_edit_leaves_its_light_out_of_the_photo() -> None:
     assert torch.allclose(in_light(photo, photo, known), photo, atol=1e-6)  # it is there already
 
 
+def test_skin_is_no_paler_than_the_photo_shows_it_behind_a_frame() -> None:
+    photo = plain_face(SKIN.tolist())[None].clone()
+    photo[..., 20:44:4, 20:44] = 0.1  # a frame, all bars
+    photo[..., 24:40, 48:60] = 0.1  # a lens
+    pale = plain_face((1.3 * SKIN).tolist())[None]
+    everywhere = torch.ones(1, 1, 64, 64)
+    skin = no_paler(pale, photo, everywhere)[0]
+    for x in (32, 54):
+        assert skin[:, 32, x].tolist() == pytest.approx(SKIN.tolist(), abs=0.02)
+    assert torch.allclose(no_paler(pale, photo, 0 * everywhere), pale, atol=1e-6)
+    assert torch.allclose(no_paler(0.8 * pale, pale, everywhere), 0.8 * pale, atol=1e-6)  # darker it may be
+
+
+def test_a_thin_rest_that_was_not_drawn_goes_and_what_was_drawn_stays() -> None:
+    noise = np.random.default_rng(0).normal(150, 4, (256, 256, 3))
+    noise[100:104] = 40  # a temple
+    noise[180:184] = 40  # a brow
+    photo = noise.round().clip(0, 255).astype(np.uint8)
+    seen = torch.from_numpy(photo).permute(2, 0, 1)[None].float() / 255
+    small = torch.nn.functional.avg_pool2d(seen, 4)
+    own = torch.full_like(small, 150 / 255)
+    own[:, :, 45] = 40 / 255
+    where = undrawn(small, own)[0, 0]
+    assert (where[25] > 0.9).all()
+    assert float(where[45].max()) < 0.1
+    assert float(where[:20].max()) < 0.1
+    share = where.repeat_interleave(4, 0).repeat_interleave(4, 1)[..., None].numpy()
+    got = cleared(photo, share, 256)
+    assert abs(got[100:104] - 150).max() < 12
+    assert np.array_equal(got[180:184], photo[180:184])
+    nowhere = np.zeros_like(share)
+    assert np.array_equal(cleared(photo, nowhere, 256), photo)
+
+
 def test_a_grey_model_keeps_the_photos_colours() -> None:
-    own, drawn = torch.full((1, 1, 48, 48), 0.2), torch.full((1, 1, 48, 48), 0.9)
-    everywhere = area(torch.ones(1, 1, 48, 48), taken=True)
+    own, drawn = torch.full((1, 1, 48, 48), 0.2), torch.full((1, 1, 48, 48), 0.2)
+    drawn[..., 12:36, 12:36] = 0.6
+    everywhere = area(Region(torch.ones(1, 1, 48, 48), coloured=False), taken=True)
     (change,) = blending.changes([Part(everywhere, torch.ones(1), taken=True)], own, own, drawn)
-    assert (change.kept == 1).all()
+    assert (change.kept[0, 32:64, 32:64] == 1).all()
     colours = Image.new("RGB", (96, 96), (90, 40, 10))
     red, green, blue = np.asarray(blending.apply(colours, upright((0, 0, 96, 96)), change))[48, 48].astype(
         int

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import max_pool2d
 
+from csvae_cli.editing.colours import pinker
 from csvae_cli.editing.lighting import in_light
 from csvae_cli.runs import Model
 from models.filters import blurred, smooth_step
@@ -22,6 +23,9 @@ _LIT = 3
 _REGION = (0.2, 0.5)
 """From which share of its strongest change on a place is the attribute's."""
 
+_PINK = 0.12
+"""The share of its change that is pink, from which on an attribute's colours are its own."""
+
 _SEEN, _DARK = (0.06, 0.15), (0.15, 0.35)
 """Changes (white is 1) that reach beyond the region where it is taken away, and that hide what was there."""
 
@@ -35,15 +39,27 @@ has to go: where it is taken away, and where another style is put.
 
 
 @dataclass(frozen=True)
+class Region:
+    """Where an attribute is: how much it changes each place, 1×1×H×W, at most 1.
+
+    coloured: it brings colours of its own, as lipstick does and glasses do not.
+    """
+
+    where: Tensor
+    coloured: bool
+
+
+@dataclass(frozen=True)
 class Area:
     """Where a photo is changed, 1×1×H×W in [0, 1]: in any case, and where the change is strong.
 
-    beside: where rests of what is taken off may be.
+    beside: where rests of what is taken off may be; coloured: see `Region`.
     """
 
     core: Tensor
     near: Tensor
     beside: Tensor
+    coloured: bool
 
 
 @dataclass(frozen=True)
@@ -56,8 +72,8 @@ class Part:
 
 
 @torch.no_grad()
-def region(model: Model, attribute: int) -> Tensor:
-    """Where the attribute is: how much putting it on changes the mean of faces, 1×1×H×W, at most 1.
+def region(model: Model, attribute: int) -> Region:
+    """Where the attribute is: how much putting it on changes the mean of faces.
 
     The faces are dreamt, drawn from the model's prior of z, so that what hangs on one person goes out in the
     mean, and the light that goes with it is taken out of the mean. Where labels are exclusive, as expressions
@@ -66,7 +82,7 @@ def region(model: Model, attribute: int) -> Tensor:
     config = model.config.model
     height, width = config.shape[1:]
     if config.exclusive:
-        return torch.ones(1, 1, height, width)
+        return Region(torch.ones(1, 1, height, width), coloured=True)
     noise = torch.Generator().manual_seed(0)
     z = torch.randn(_FACES, config.latent_dim, generator=noise)
     w = []
@@ -86,7 +102,15 @@ def region(model: Model, attribute: int) -> Tensor:
     for _ in range(_LIT):
         with_it = in_light(with_it, without, 1 - smooth_step(where, *_REGION))
         where = _where(with_it - without)
-    return where
+    return Region(where, _coloured(without, with_it, where))
+
+
+def _coloured(without: Tensor, with_it: Tensor, where: Tensor) -> bool:
+    if without.shape[1] == 1:
+        return False
+    mostly = smooth_step(where, *_REGION)
+    pink = (pinker(without, with_it) * mostly).sum()
+    return float(pink / (_strength(with_it - without, 0) * mostly).sum().clamp(min=1e-6)) > _PINK
 
 
 def _where(moved: Tensor) -> Tensor:
@@ -95,17 +119,17 @@ def _where(moved: Tensor) -> Tensor:
     return strength / strength.max().clamp(min=1e-6)
 
 
-def area(where: Tensor, *, taken: bool) -> Area:
-    """From an attribute's `region`; taken: the attribute goes, and what one person wears may be larger."""
-    window = _window(*where.shape[2:])
-    core = _main_parts(smooth_step(where, *_REGION))
+def area(of: Region, *, taken: bool) -> Area:
+    """taken: the attribute goes, and what one person wears may be larger."""
+    window = _window(*of.where.shape[2:])
+    core = _main_parts(smooth_step(of.where, *_REGION))
     if not taken:
         nowhere = torch.zeros_like(core)
-        return Area(core * window, nowhere, nowhere)
+        return Area(core * window, nowhere, nowhere, of.coloured)
     core = smooth_step(blurred(core, 2.0), 0.1, 0.3)
     near = smooth_step(blurred(core, 3.0), 0.02, 0.3)
     beside = smooth_step(blurred(core * window, 1.5), 0.02, 0.2)
-    return Area(core * window, near * window, beside)
+    return Area(core * window, near * window, beside, of.coloured)
 
 
 def edited(parts: Sequence[Part], moved: Tensor) -> Tensor:

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.filters import smooth_step
+
 _ONE_TONE = 0.015
 """How far colours of a photo in one tone are from what its light says (white is 1): JPEG leaves a little."""
 
@@ -17,6 +19,9 @@ _DEEPEST = 0.4
 _DARKER = (0.1, 0.4)
 """By which share of its light a place has become darker before its colour is held."""
 
+_BRIGHTER = (1.05, 1.3)
+"""How many times its light a place has before its colour is another's, and not its own with a shade."""
+
 _DARKEST, _FAINT = 0.05, 0.002
 """What is added to light, and to squares of colour, before they are divided."""
 
@@ -24,15 +29,17 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """What red, green and blue are to the eye's light (Rec. 601)."""
 
 
-def held(own: Tensor, drawn: Tensor, photo: Tensor) -> tuple[Tensor, Tensor]:
+def held(own: Tensor, drawn: Tensor, photo: Tensor, free: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:
     """own, drawn (a face decoded as it is and as it shall be) in colours that the photo could have, N×3×H×W.
 
     Of a photo in one tone, grey or sepia, both are in that tone. What is drawn darker than it was is no more
-    saturated than it was, or than dark brown hair, at the same light.
+    saturated than it was, or than dark brown hair, at the same light; and what is not drawn brighter is no
+    `pinker`. free: where an edit brings colours of its own, N×1×H×W in [0, 1].
     """
     own, drawn = toned(torch.cat([own, drawn], dim=3), photo).chunk(2, dim=3)
+    drawn = drawn + (_unpinked(own, drawn) - drawn) * (1 - free)
     before, after = light(own), light(drawn)
-    darker = ((1 - after / before.clamp(min=0.02) - _DARKER[0]) / (_DARKER[1] - _DARKER[0])).clamp(0, 1)
+    darker = smooth_step(1 - after / before.clamp(min=0.02), *_DARKER) * (1 - free)
     most, least = drawn.amax(1, keepdim=True), drawn.amin(1, keepdim=True)
     allowed = _saturation(own).clamp(min=_DEEPEST)
     # The share s of its colour with which (V − m) s = allowed · (Y + (V − Y) s): V, m the strongest and the
@@ -40,6 +47,28 @@ def held(own: Tensor, drawn: Tensor, photo: Tensor) -> tuple[Tensor, Tensor]:
     too_much = ((most - least) - allowed * (most - after)).clamp(min=1e-6)
     share = (allowed * after / too_much).clamp(0, 1)
     return own, after + (drawn - after) * (1 - darker * (1 - share))
+
+
+def pinker(own: Tensor, drawn: Tensor) -> Tensor:
+    """How much less green drawn has, beside its red and blue, than own's hue at as much warmth, N×1×H×W.
+
+    Skin is warm, red above green above blue: beside what it draws dark, a decoder makes it pink.
+    """
+    (red, green, blue), warmth = drawn.split(1, dim=1), own[:, :1] - own[:, 2:]
+    as_warm = ((red - blue) / warmth.clamp(min=_FAINT)).clamp(0, 1)
+    allowed = as_warm * ((own[:, :1] + own[:, 2:]) / 2 - own[:, 1:2]).clamp(min=0)
+    missing: Tensor = (red + blue) / 2 - green - allowed
+    return missing.clamp(min=0)
+
+
+def _unpinked(own: Tensor, drawn: Tensor) -> Tensor:
+    """drawn, no `pinker` than own at the same light, where it is not brighter."""
+    brighter = smooth_step(light(drawn) / light(own).clamp(min=0.02), *_BRIGHTER)
+    red, green, blue = LUMA.tolist()
+    other = -green / (red + blue)
+    back = pinker(own, drawn) * (1 - brighter) / (1 - other)
+    unpinked: Tensor = drawn + back * drawn.new_tensor([other, 1.0, other])[:, None, None]
+    return unpinked
 
 
 def toned(faces: Tensor, photos: Tensor) -> Tensor:
