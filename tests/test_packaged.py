@@ -57,6 +57,17 @@ def test_the_p_of_an_edit_makes_it_again(style: str, capsys: pytest.CaptureFixtu
     assert np.abs(one - other).max() <= 1
 
 
+def test_what_is_not_there_cannot_be_taken_off_and_that_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    common = ["transfer", str(PHOTO), "--attr", "glasses"]
+    assert main([*common, "--off"]) == 0
+    assert f"the model sees no glasses in {PHOTO};" in capsys.readouterr().err
+    assert main([*common, "--pc", "1", "--steps", "1"]) == 0
+    assert "sees no" not in capsys.readouterr().err
+    worn = next(Path("portrait-glasses").glob("pc1*"))
+    assert main(["transfer", str(worn), "--attr", "glasses", "--off", "--out", "again"]) == 0
+    assert "sees no" not in capsys.readouterr().err
+
+
 def test_a_sheet_and_a_walk_of_all_styles(capsys: pytest.CaptureFixture[str]) -> None:
     command = [
         "transfer",

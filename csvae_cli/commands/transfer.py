@@ -120,7 +120,7 @@ def transfer(
     attribute = requests.attribute_of(loaded, attr)
     jobs = requests.jobs(loaded, attribute, inputs, request, style_from, pairs, out)
     editor = Editor(loaded, resolve(device, precision.value), framing_of(loaded, align.value, face, eyes))
-    failed, framed = 0, {}
+    failed, framed, bare = 0, {}, set()
     others = requests.also_of(loaded, attribute, also or ())
     manner = Manner(
         attribute,
@@ -142,7 +142,12 @@ def transfer(
             output.say(f"csvae: {result.reason}")
         else:
             framed[result.source] = result.framed
+            bare |= {str(result.source)} if result.bare else set()
     if framed:
         output.say(f"csvae: {summary(list(framed.values()))}")
+    if bare:
+        name = loaded.config.model.attributes[attribute]
+        some = f"{', '.join(sorted(bare)[:3])}{f' and {len(bare) - 3} more' if len(bare) > 3 else ''}"
+        output.say(f"csvae: the model sees no {name} in {some}; taking it off changes little there.")
     if failed:
         raise WorkError(f"{failed} of {len(jobs)} inputs failed.")

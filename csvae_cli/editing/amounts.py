@@ -5,6 +5,9 @@ from torch import Tensor
 
 from csvae_cli.runs import Model
 
+SEEN = 0.05
+"""Who shows less than this has nothing that could be taken away."""
+
 GONE = 0.25
 """Styles that show less than this take the attribute away."""
 
@@ -17,6 +20,11 @@ def shown(model: Model, attribute: int, w: Tensor) -> Tensor:
     axis = _axis(model, attribute)
     absent = model.statistics.subspaces[attribute].absent_mean
     return (w.float().cpu() - absent) @ axis / axis.square().sum().clamp(min=1e-9)
+
+
+def takes(model: Model, attribute: int, point: Tensor) -> bool:
+    """Whether the styles, …×d_i, take the attribute away."""
+    return bool((shown(model, attribute, point) < GONE).all())
 
 
 def further(model: Model, attribute: int, own: Tensor, point: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import max_pool2d
 
+from csvae_cli.editing import amounts
 from csvae_cli.editing.colours import pinker
 from csvae_cli.editing.lighting import in_light
 from csvae_cli.runs import Model
@@ -32,7 +33,7 @@ _SEEN, _DARK = (0.06, 0.15), (0.15, 0.35)
 _WORN = (0.02, 0.08)
 """Changes of what has to go: where less changes, as teeth below a moustache, the photo has none of it."""
 
-_TAKEN, _PUT = (0.05, 0.15), (0.3, 0.6)
+_TAKEN, _PUT = (amounts.SEEN, 0.15), (0.3, 0.6)
 """How much of an attribute a picture shows (0 absent, 1 as the mean of those who have it) before its detail
 has to go: where it is taken away, and where another style is put.
 """

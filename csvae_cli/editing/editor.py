@@ -155,7 +155,7 @@ class Editor:
         parts = []
         for attribute, point in points.items():
             shows = amounts.shown(self.model, attribute, looked.codes.w_mu[attribute])
-            taken = bool((amounts.shown(self.model, attribute, point) < amounts.GONE).all())
+            taken = amounts.takes(self.model, attribute, point)
             parts.append(areas.Part(self.area(attribute, taken=taken), shows, taken))
         changes = blending.changes(parts, looked.faces, looked.own, drawn)
         for place, change in zip(looked.photo.framed.places, changes, strict=True):

@@ -14,6 +14,7 @@ from csvae_cli import runs
 from csvae_cli.data.batches import to_pictures
 from csvae_cli.data.encoding import take
 from csvae_cli.data.framing import Framed
+from csvae_cli.editing import amounts
 from csvae_cli.editing.editor import Editor, Looked, Points, style_name
 from csvae_cli.editing.groups import in_groups
 from csvae_cli.editing.overview import Draw, sheet, thumbnail, walk
@@ -41,7 +42,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Edited:
-    """A picture that was written; framed: where the model looked in the source."""
+    """A picture that was written; framed: where the model looked in the source.
+
+    bare: the attribute was to go, and the model sees none.
+    """
 
     source: Path
     output: Path
@@ -50,6 +54,7 @@ class Edited:
     style: str
     style_from: Path | None
     framed: Framed
+    bare: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The line of `transfer --json`."""
@@ -230,7 +235,7 @@ def _points(style: Style, codes: Codes, manner: Manner) -> Points:
 
 def _finish(editor: Editor, drawn: _Drawn, manner: Manner) -> list[Edited | Failed]:
     """Blended and written."""
-    opened, job, photo = drawn.opened, drawn.opened.job, drawn.opened.photo
+    opened, looked, job, photo = drawn.opened, drawn.looked, drawn.opened.job, drawn.opened.photo
     name = editor.model.config.model.attributes[manner.attribute]
     results: list[Edited | Failed] = []
     frames: list[list[Image.Image]] = []
@@ -238,18 +243,19 @@ def _finish(editor: Editor, drawn: _Drawn, manner: Manner) -> list[Edited | Fail
         for style, targets, (points, shown) in zip(opened.styles, opened.targets, drawn.styles, strict=True):
             moved = {i: p for i, p in points.items() if i != manner.attribute or style.point is not None}
             if manner.decoded:
-                pictures = to_pictures(shown if moved else drawn.looked.own)
+                pictures = to_pictures(shown if moved else looked.own)
                 images, kept = [picture(one) for one in pictures], Kept()
             else:
-                image = editor.blend(drawn.looked, moved, shown)
+                image = editor.blend(looked, moved, shown)
                 images, kept = [image], photo.kept
             if manner.sheet or manner.walk:
                 frames.append([thumbnail(image) for image in images])
+            bare = _bare(editor.model, manner.attribute, looked.codes, style)
             for target, image, point in zip(targets, images, points[manner.attribute].tolist(), strict=False):
                 out, keeping = stripped(image, kept) if manner.strip else (image, kept)
                 runs.write(target, encode_picture(out, target.suffix, keeping))
                 results.append(
-                    Edited(job.source, target, name, point, style.name, job.style_from, photo.framed)
+                    Edited(job.source, target, name, point, style.name, job.style_from, photo.framed, bare)
                 )
         for extra, draw in _extras(manner).items():
             runs.write(job.folder / extra, draw([style.name for style in opened.styles], frames))
@@ -260,6 +266,13 @@ def _finish(editor: Editor, drawn: _Drawn, manner: Manner) -> list[Edited | Fail
     except UserError as error:
         results.append(Failed(job.source, str(error)))
     return results
+
+
+def _bare(model: runs.Model, attribute: int, codes: Codes, style: Style) -> bool:
+    """Whether the style takes the attribute off faces of which none shows it."""
+    if style.point is None or not amounts.takes(model, attribute, style.point):
+        return False
+    return bool((amounts.shown(model, attribute, codes.w_mu[attribute]) < amounts.SEEN).all())
 
 
 def _extras(manner: Manner) -> dict[str, Draw]:
