@@ -69,7 +69,7 @@ def main() -> None:
             print(f"\n{attribute} {'taken off' if taken else 'put on'}, {len(photos)} pictures\n")
             print("| way | accepted | PSNR outside | crop changed | same person |\n|---|---|---|---|---|")
             results = {}
-            where = areas.region(model, model.config.model.index(attribute)).where
+            where = areas.region(model, model.config.model.index(attribute))
             for name, images in ways(editor, attribute, photos, taken=taken).items():
                 results[name] = images
                 seen = judge.present(together(images, 64))[:, column]
@@ -94,7 +94,7 @@ def ways(editor: Editor, attribute: str, photos: list[Photo], *, taken: bool) ->
     codes = editor.model.kind.encode(x)
     point = parse_style(model, index, "off" if taken else "on").point
     own, drawn = editor.decode(codes, {}), editor.decode(codes, {index: point})
-    moved, where = drawn - own, areas.region(model, index).where
+    moved, where = drawn - own, areas.region(model, index)
     window = areas._window(*where.shape[2:])
     strength = areas._strength(moved, 1.5)
     differs = smooth_step(strength, 0.02, 0.06) * window

@@ -13,9 +13,9 @@ from csvae_cli import device, runs
 from csvae_cli.data.framing import Framing
 from csvae_cli.data.places import Place, upright
 from csvae_cli.editing import amounts, areas, blending
-from csvae_cli.editing.areas import Part, Region, area
+from csvae_cli.editing.areas import Part, area
 from csvae_cli.editing.blending import Change
-from csvae_cli.editing.colours import light, toned
+from csvae_cli.editing.colours import held, light, toned
 from csvae_cli.editing.crispness import crisp
 from csvae_cli.editing.editor import Editor, Looked
 from csvae_cli.editing.grain import grain
@@ -56,7 +56,7 @@ def test_a_square_that_reaches_beyond_the_photo() -> None:
 
 def test_glasses_are_at_the_eyes_and_a_beard_is_around_the_mouth(editor: Editor) -> None:
     for name, (top, bottom) in {"glasses": (25, 37), "facial-hair": (42, 58)}.items():
-        where = areas.region(editor.model, editor.model.config.model.index(name)).where[0, 0]
+        where = areas.region(editor.model, editor.model.config.model.index(name))[0, 0]
         assert float(where.max()) == pytest.approx(1)
         down, across = (where > 0.3).nonzero().float().mean(0).tolist()
         assert top < down < bottom
@@ -103,7 +103,7 @@ def test_what_is_taken_away_goes_where_it_is_shown_and_only_there() -> None:
     where[..., 20:40, 20:44] = 1
     shows = torch.tensor([0.0, 1.0])
     own[:, :, 24:36, 24:40] = 0.5  # a frame
-    part = Part(area(Region(where, coloured=False), taken=True), shows, taken=True)
+    part = Part(area(where, taken=True), shows, taken=True)
     without, wearer = blending.changes([part], own, own, drawn)
     # Twice as many pixels as the model has. Nothing of the photo goes but of the wearer's.
     assert float((without.kept + without.greyed).min()) > 0.97
@@ -126,11 +126,10 @@ def plain_face(face: Sequence[float]) -> Tensor:
     return picture
 
 
-def put_on(colour: tuple[float, float, float], photo: Tensor, *, coloured: bool = False) -> np.ndarray:
+def put_on(colour: tuple[float, float, float], photo: Tensor) -> np.ndarray:
     """What 24×24 pixels become on which the decoder draws this colour instead of skin, 24×24×3 in [0, 1].
 
     photo: what it shows of them, 3×24×24; around them it shows skin before a coloured wall, or is grey.
-    coloured: such colours are the attribute's own.
     """
     own = plain_face(SKIN.tolist())
     whole = own.mean(0, keepdim=True).repeat(3, 1, 1) if torch.equal(photo[0], photo[2]) else own.clone()
@@ -138,7 +137,7 @@ def put_on(colour: tuple[float, float, float], photo: Tensor, *, coloured: bool 
     drawn[:, 20:44, 20:44] = torch.tensor(colour)[:, None, None]
     whole[:, 20:44, 20:44] = photo
     where[..., 20:44, 20:44] = 1
-    part = Part(area(Region(where, coloured=coloured), taken=False), torch.zeros(1), taken=False)
+    part = Part(area(where, taken=False), torch.zeros(1), taken=False)
     (change,) = blending.changes([part], whole[None], own[None], drawn[None])
     image = Image.fromarray((255 * whole).round().byte().permute(1, 2, 0).numpy())
     return np.asarray(blending.apply(image, upright((0, 0, 64, 64)), change))[20:44, 20:44] / 255
@@ -162,14 +161,18 @@ def test_a_frame_on_skin_is_dark_and_not_red() -> None:
 
 
 def test_skin_between_dark_lenses_is_a_shade_of_skin_and_not_pink() -> None:
-    skin = SKIN[:, None, None].repeat(1, 24, 24)
-    red, green, blue = put_on((0.7, 0.46, 0.45), skin)[12, 12]
+    own = plain_face(SKIN.tolist())[None]
+    pink, nose = torch.tensor([0.7, 0.46, 0.45]), (slice(None), slice(None), slice(28, 36), slice(30, 34))
+    drawn = own.clone()
+    drawn[nose] = pink[:, None, None]
+    assert torch.equal(held(own, drawn, own)[1][nose], drawn[nose])  # as lips are
+    drawn[..., 28:36, 22:30] = drawn[..., 28:36, 34:42] = 0.1
+    seen = held(own, drawn, own)[1]
+    red, green, blue = seen[0, :, 32, 32].tolist()
     assert (red - green) / (red - blue) == pytest.approx(2 / 3, abs=0.05)  # SKIN's
-    assert light_of(red, green, blue) == pytest.approx(light_of(0.7, 0.46, 0.45), abs=0.02)
-    green_lens = put_on((0.4, 0.5, 0.4), skin)[12, 12]
-    assert green_lens == pytest.approx([0.4, 0.5, 0.4], abs=0.03)
-    lips = put_on((0.7, 0.46, 0.45), skin, coloured=True)[12, 12]
-    assert lips == pytest.approx([0.7, 0.46, 0.45], abs=0.02)
+    assert light_of(red, green, blue) == pytest.approx(light_of(*pink.tolist()), abs=0.01)
+    assert torch.allclose(seen[..., 32, 24], torch.tensor(0.1), atol=0.01)
+    assert torch.equal(seen[..., 50, 32], own[..., 50, 32])
 
 
 def light_of(red: float, green: float, blue: float) -> float:
@@ -277,7 +280,7 @@ def test_a_thin_rest_that_was_not_drawn_goes_and_what_was_drawn_stays() -> None:
 def test_a_grey_model_keeps_the_photos_colours() -> None:
     own, drawn = torch.full((1, 1, 48, 48), 0.2), torch.full((1, 1, 48, 48), 0.2)
     drawn[..., 12:36, 12:36] = 0.6
-    everywhere = area(Region(torch.ones(1, 1, 48, 48), coloured=False), taken=True)
+    everywhere = area(torch.ones(1, 1, 48, 48), taken=True)
     (change,) = blending.changes([Part(everywhere, torch.ones(1), taken=True)], own, own, drawn)
     assert (change.kept[0, 32:64, 32:64] == 1).all()
     colours = Image.new("RGB", (96, 96), (90, 40, 10))

@@ -9,7 +9,6 @@ from torch import Tensor
 from torch.nn.functional import max_pool2d
 
 from csvae_cli.editing import amounts
-from csvae_cli.editing.colours import pinker
 from csvae_cli.editing.lighting import in_light
 from csvae_cli.runs import Model
 from models.filters import blurred, smooth_step
@@ -24,9 +23,6 @@ _LIT = 3
 _REGION = (0.2, 0.5)
 """From which share of its strongest change on a place is the attribute's."""
 
-_PINK = 0.12
-"""The share of its change that is pink, from which on an attribute's colours are its own."""
-
 _SEEN, _DARK = (0.06, 0.15), (0.15, 0.35)
 """Changes (white is 1) that reach beyond the region where it is taken away, and that hide what was there."""
 
@@ -40,27 +36,15 @@ has to go: where it is taken away, and where another style is put.
 
 
 @dataclass(frozen=True)
-class Region:
-    """Where an attribute is: how much it changes each place, 1×1×H×W, at most 1.
-
-    coloured: it brings colours of its own, as lipstick does and glasses do not.
-    """
-
-    where: Tensor
-    coloured: bool
-
-
-@dataclass(frozen=True)
 class Area:
     """Where a photo is changed, 1×1×H×W in [0, 1]: in any case, and where the change is strong.
 
-    beside: where rests of what is taken off may be; coloured: see `Region`.
+    beside: where rests of what is taken off may be.
     """
 
     core: Tensor
     near: Tensor
     beside: Tensor
-    coloured: bool
 
 
 @dataclass(frozen=True)
@@ -73,8 +57,8 @@ class Part:
 
 
 @torch.no_grad()
-def region(model: Model, attribute: int) -> Region:
-    """Where the attribute is: how much putting it on changes the mean of faces.
+def region(model: Model, attribute: int) -> Tensor:
+    """Where the attribute is: how much putting it on changes the mean of faces, 1×1×H×W, at most 1.
 
     The faces are dreamt, drawn from the model's prior of z, so that what hangs on one person goes out in the
     mean, and the light that goes with it is taken out of the mean. Where labels are exclusive, as expressions
@@ -83,7 +67,7 @@ def region(model: Model, attribute: int) -> Region:
     config = model.config.model
     height, width = config.shape[1:]
     if config.exclusive:
-        return Region(torch.ones(1, 1, height, width), coloured=True)
+        return torch.ones(1, 1, height, width)
     noise = torch.Generator().manual_seed(0)
     z = torch.randn(_FACES, config.latent_dim, generator=noise)
     w = []
@@ -103,15 +87,7 @@ def region(model: Model, attribute: int) -> Region:
     for _ in range(_LIT):
         with_it = in_light(with_it, without, 1 - smooth_step(where, *_REGION))
         where = _where(with_it - without)
-    return Region(where, _coloured(without, with_it, where))
-
-
-def _coloured(without: Tensor, with_it: Tensor, where: Tensor) -> bool:
-    if without.shape[1] == 1:
-        return False
-    mostly = smooth_step(where, *_REGION)
-    pink = (pinker(without, with_it) * mostly).sum()
-    return float(pink / (_strength(with_it - without, 0) * mostly).sum().clamp(min=1e-6)) > _PINK
+    return where
 
 
 def _where(moved: Tensor) -> Tensor:
@@ -120,17 +96,17 @@ def _where(moved: Tensor) -> Tensor:
     return strength / strength.max().clamp(min=1e-6)
 
 
-def area(of: Region, *, taken: bool) -> Area:
-    """taken: the attribute goes, and what one person wears may be larger."""
-    window = _window(*of.where.shape[2:])
-    core = _main_parts(smooth_step(of.where, *_REGION))
+def area(where: Tensor, *, taken: bool) -> Area:
+    """From an attribute's `region`; taken: the attribute goes, and what one person wears may be larger."""
+    window = _window(*where.shape[2:])
+    core = _main_parts(smooth_step(where, *_REGION))
     if not taken:
         nowhere = torch.zeros_like(core)
-        return Area(core * window, nowhere, nowhere, of.coloured)
+        return Area(core * window, nowhere, nowhere)
     core = smooth_step(blurred(core, 2.0), 0.1, 0.3)
     near = smooth_step(blurred(core, 3.0), 0.02, 0.3)
     beside = smooth_step(blurred(core * window, 1.5), 0.02, 0.2)
-    return Area(core * window, near * window, beside, of.coloured)
+    return Area(core * window, near * window, beside)
 
 
 def edited(parts: Sequence[Part], moved: Tensor) -> Tensor:

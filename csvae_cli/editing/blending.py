@@ -48,9 +48,7 @@ def changes(parts: Sequence[Part], photo: Tensor, own: Tensor, drawn: Tensor) ->
     lit = in_light(torch.cat([own, drawn]), photo.repeat(2, 1, 1, 1), known.repeat(2, 1, 1, 1))
     own, drawn = lit.chunk(2)
     if own.shape[1] == 3:
-        coloured = [part for part in parts if part.where.coloured]
-        free = areas.edited(coloured, drawn - own) if coloured else 0.0
-        own, drawn = held(own, drawn, photo, free)
+        own, drawn = held(own, drawn, photo)
     moved = drawn - own
     edited, faded = areas.edited(parts, moved), areas.replaced(parts, moved)
     taken = [part for part in parts if part.taken]

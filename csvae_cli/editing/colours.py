@@ -7,8 +7,9 @@ on skin is a deep red, and so it draws it.
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import max_pool2d
 
-from models.filters import smooth_step
+from models.filters import blurred, smooth_step
 
 _ONE_TONE = 0.015
 """How far colours of a photo in one tone are from what its light says (white is 1): JPEG leaves a little."""
@@ -19,8 +20,11 @@ _DEEPEST = 0.4
 _DARKER = (0.1, 0.4)
 """By which share of its light a place has become darker before its colour is held."""
 
-_BRIGHTER = (1.05, 1.3)
-"""How many times its light a place has before its colour is another's, and not its own with a shade."""
+_BESIDE, _DARK = 7, (0.25, 0.5)
+"""Within how many of the model's pixels something darker makes skin pink, and by which share of its light."""
+
+_BRIGHTER = (-0.3, -0.05)
+"""As a share of its light, what becomes brighter by so much is something else, with a colour of its own."""
 
 _DARKEST, _FAINT = 0.05, 0.002
 """What is added to light, and to squares of colour, before they are divided."""
@@ -29,24 +33,26 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """What red, green and blue are to the eye's light (Rec. 601)."""
 
 
-def held(own: Tensor, drawn: Tensor, photo: Tensor, free: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:
+def held(own: Tensor, drawn: Tensor, photo: Tensor) -> tuple[Tensor, Tensor]:
     """own, drawn (a face decoded as it is and as it shall be) in colours that the photo could have, N×3×H×W.
 
     Of a photo in one tone, grey or sepia, both are in that tone. What is drawn darker than it was is no more
-    saturated than it was, or than dark brown hair, at the same light; and what is not drawn brighter is no
-    `pinker`. free: where an edit brings colours of its own, N×1×H×W in [0, 1].
+    saturated than it was, or than dark brown hair, at the same light; what is beside it is no more saturated
+    than it was, and no `pinker`.
     """
     own, drawn = toned(torch.cat([own, drawn], dim=3), photo).chunk(2, dim=3)
-    drawn = drawn + (_unpinked(own, drawn) - drawn) * (1 - free)
-    before, after = light(own), light(drawn)
-    darker = smooth_step(1 - after / before.clamp(min=0.02), *_DARKER) * (1 - free)
+    darker = 1 - light(drawn) / light(own).clamp(min=0.02)
+    beside = blurred(smooth_step(max_pool2d(darker, _BESIDE, 1, _BESIDE // 2), *_DARK), 1.0)
+    beside = beside * smooth_step(darker, *_BRIGHTER)
+    drawn, dark = _unpinked(own, drawn, beside), smooth_step(darker, *_DARKER)
+    after = light(drawn)
     most, least = drawn.amax(1, keepdim=True), drawn.amin(1, keepdim=True)
-    allowed = _saturation(own).clamp(min=_DEEPEST)
+    allowed = torch.maximum(_saturation(own), _DEEPEST * dark)
     # The share s of its colour with which (V − m) s = allowed · (Y + (V − Y) s): V, m the strongest and the
     # weakest colour, Y the light.
     too_much = ((most - least) - allowed * (most - after)).clamp(min=1e-6)
     share = (allowed * after / too_much).clamp(0, 1)
-    return own, after + (drawn - after) * (1 - darker * (1 - share))
+    return own, after + (drawn - after) * (1 - torch.maximum(dark, beside) * (1 - share))
 
 
 def pinker(own: Tensor, drawn: Tensor) -> Tensor:
@@ -61,12 +67,11 @@ def pinker(own: Tensor, drawn: Tensor) -> Tensor:
     return missing.clamp(min=0)
 
 
-def _unpinked(own: Tensor, drawn: Tensor) -> Tensor:
-    """drawn, no `pinker` than own at the same light, where it is not brighter."""
-    brighter = smooth_step(light(drawn) / light(own).clamp(min=0.02), *_BRIGHTER)
+def _unpinked(own: Tensor, drawn: Tensor, where: Tensor) -> Tensor:
+    """drawn, there (N×1×H×W in [0, 1]) no `pinker` than own, at the same light."""
     red, green, blue = LUMA.tolist()
     other = -green / (red + blue)
-    back = pinker(own, drawn) * (1 - brighter) / (1 - other)
+    back = pinker(own, drawn) * where / (1 - other)
     unpinked: Tensor = drawn + back * drawn.new_tensor([other, 1.0, other])[:, None, None]
     return unpinked
 

@@ -166,8 +166,8 @@ class Editor:
         """Where the attribute is put or taken away (`areas.area`), found out once."""
         if attribute not in self._areas:
             with self.compute.autocast():
-                region = areas.region(self.model, attribute)
-            self._areas[attribute] = {going: areas.area(region, taken=going) for going in (False, True)}
+                where = areas.region(self.model, attribute)
+            self._areas[attribute] = {going: areas.area(where, taken=going) for going in (False, True)}
         return self._areas[attribute][taken]
 
 
