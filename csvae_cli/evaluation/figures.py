@@ -48,7 +48,7 @@ MEANINGS: dict[str, str] = {
     "kept_of_seen": "the same, of those seen to have it in the picture itself",
     "moved_adding": "how far the judge's probability of another label moves as the attribute is added",
     "moved_removing": "the same as it is removed",
-    "naturalness": "edited people told from decoded real wearers by a fresh classifier, AUROC (best 0.5)",
+    "naturalness": "edited people told from decoded real wearers by fresh classifiers, AUROC (best 0.5)",
     "naturalness_floor": "the same of real wearers and real others, the attribute covered: what else differs",
     "recognised": "a wearer's style on another person, recognised as theirs among ten (chance 0.1)",
     "recognised_ceiling": "the same of the wearer's own reconstruction: what the judge's features allow",
