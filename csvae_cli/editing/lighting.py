@@ -25,7 +25,7 @@ _DARKEST, _MOST = 0.1, 2.5
 _AROUND, _SMOOTH = 9, 4.0
 """Of what is taken off, skin is seen somewhere within a square of so many pixels; how smooth the light is."""
 
-_SKIN = (0.6, 0.75)
+_SKIN = (0.75, 0.88)
 """How bright that is, as a share of what is drawn there, before it counts as skin."""
 
 
