@@ -112,7 +112,7 @@ def ways(editor: Editor, attribute: str, photos: list[Photo], *, taken: bool) ->
     results: dict[str, list[Image.Image]] = {}
     for name, (added, faded) in put.items():
         none = torch.zeros_like(faded[0])
-        made = [Change(1 - away, none, more, none) for more, away in zip(added, faded, strict=True)]
+        made = [Change(1 - away, none, more) for more, away in zip(added, faded, strict=True)]
         results[name] = [blending.apply(p.image, PLACE, c) for p, c in zip(photos, made, strict=True)]
     by = ((ratio - 1) * core).clamp(-0.9, 3)
     results["ratio in the attribute's region"] = [

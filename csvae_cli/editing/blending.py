@@ -23,7 +23,7 @@ from csvae_cli.editing.colours import LUMA, dimming, held
 from csvae_cli.editing.crispness import crisp
 from csvae_cli.editing.grain import grain
 from csvae_cli.editing.lighting import in_light, no_paler
-from csvae_cli.editing.rests import cleared, undrawn
+from csvae_cli.editing.rests import undrawn, without_thin
 
 _REACH, _BESIDE = 2, 4
 """How many pixels a bicubic reaches, and how many beside a change its edges are made of."""
@@ -33,13 +33,12 @@ _REACH, _BESIDE = 2, 4
 class Change:
     """What happens to a photo's face, in the model's frame: photo · kept + its light · greyed + added.
 
-    kept, greyed: 1×H×W in [0, 1]; added: C×H×W, white is 1. cleared: where thin detail goes first, 1×H×W.
+    kept, greyed: 1×H×W in [0, 1]; added: C×H×W, white is 1.
     """
 
     kept: Tensor
     greyed: Tensor
     added: Tensor
-    cleared: Tensor
 
 
 def changes(parts: Sequence[Part], photo: Tensor, own: Tensor, drawn: Tensor) -> list[Change]:
@@ -52,29 +51,28 @@ def changes(parts: Sequence[Part], photo: Tensor, own: Tensor, drawn: Tensor) ->
     moved = drawn - own
     edited, faded = areas.edited(parts, moved), areas.replaced(parts, moved)
     taken = [part for part in parts if part.taken]
-    rests = torch.zeros_like(edited)
+    rests, cleared = torch.zeros_like(edited), photo
     if taken:
-        rests = areas.beside(taken) * undrawn(photo, own)
+        cleared = without_thin(photo)
+        rests = areas.beside(taken) * undrawn(photo, cleared, own)
         drawn = no_paler(drawn, photo, areas.edited(taken, moved))
     if moved.shape[1] == 1:  # grey: the photo keeps its colours
         faded = torch.zeros_like(faded)
     height, width = moved.shape[2:]
     left, right, top, bottom = _bounds((edited + rests).amax((0, 1)) > 0, _BESIDE) or (0, width, 0, height)
     own, drawn = crisp(torch.cat([own, drawn])[..., top:bottom, left:right]).chunk(2)
-    edited, faded, rests = (
-        interpolate(mask[..., top:bottom, left:right], scale_factor=2, mode="bilinear")
-        for mask in (edited, faded, rests)
+    edited, faded, rests, cleared = (
+        interpolate(one[..., top:bottom, left:right], scale_factor=2, mode="bilinear")
+        for one in (edited, faded, rests, cleared)
     )
     dimmed, greyed, left_over = dimming(own, drawn)
-    kept = (1 - edited * (1 - dimmed * (1 - greyed))) * (1 - faded)
-    greys = edited * dimmed * greyed * (1 - faded)
-    added = edited * (drawn - left_over) * (1 - faded) + faded * drawn
+    stays, rests = (1 - faded) * (1 - rests), (1 - faded) * rests
+    kept = (1 - edited * (1 - dimmed * (1 - greyed))) * stays
+    greys = edited * dimmed * greyed * stays
+    added = edited * (drawn - left_over) * stays + faded * drawn + rests * cleared
     beside = [2 * edge for edge in (left, width - right, top, height - bottom)]
-    kept, greys, added, rests = (
-        pad(kept, beside, value=1.0),
-        *(pad(one, beside) for one in (greys, added, rests)),
-    )
-    return [Change(*one) for one in zip(kept, greys, added, rests, strict=True)]
+    kept, greys, added = pad(kept, beside, value=1.0), pad(greys, beside), pad(added, beside)
+    return [Change(*one) for one in zip(kept, greys, added, strict=True)]
 
 
 def _bounds(some: Tensor, beside: int) -> tuple[int, int, int, int] | None:
@@ -90,7 +88,7 @@ def _bounds(some: Tensor, beside: int) -> tuple[int, int, int, int] | None:
 
 def apply(image: Image.Image, place: Place, change: Change) -> Image.Image:
     """The picture with its face changed, in its own resolution, everything else as it was."""
-    values = torch.cat([change.added.expand(3, -1, -1), change.greyed, 1 - change.kept, change.cleared])
+    values = torch.cat([change.added.expand(3, -1, -1), change.greyed, 1 - change.kept])
     where = _extent(values)
     if where is None:
         return image
@@ -98,12 +96,11 @@ def apply(image: Image.Image, place: Place, change: Change) -> Image.Image:
     left, top = max(math.floor(min(xs)), 0), max(math.floor(min(ys)), 0)
     right, bottom = min(math.ceil(max(xs)), image.width), min(math.ceil(max(ys)), image.height)
     grown = spread(values, place, (left, top, right, bottom)).permute(1, 2, 0).numpy()
-    added, (greyed, lost, rests) = grown[..., :3], np.split(grown[..., 3:].clip(0, 1), 3, axis=2)
-    pixels, width = np.asarray(image).copy(), 2 * abs(place.right)
+    added, greyed, lost = grown[..., :3], grown[..., 3:4].clip(0, 1), grown[..., 4:].clip(0, 1)
+    pixels = np.asarray(image).copy()
     part = pixels[top:bottom, left:right]
-    left_over = cleared(part, rests, width) if rests.any() else part
-    changed = left_over * (1 - lost) + left_over @ LUMA[:, None] * greyed + 255 * added
-    changed += grain(part, np.maximum((lost - greyed).clip(0, 1), rests), width)
+    changed = part * (1 - lost) + part @ LUMA[:, None] * greyed + 255 * added
+    changed += grain(part, (lost - greyed).clip(0, 1), 2 * abs(place.right))
     pixels[top:bottom, left:right] = changed.round().clip(0, 255).astype(np.uint8)
     return Image.fromarray(pixels)
 
