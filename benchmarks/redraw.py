@@ -2,10 +2,10 @@
 
     python benchmarks/redraw.py MODEL --data-dir DIR --out REDRAWN [--epochs 10] [--hold 10000] [--share 0.7]
 
-A reader is taught first (a finished model has none), on pictures that nothing disturbs, as other readers are;
-encoder, map and W stay what they are. The decoder of REDRAWN is the mean of the one before and the one after,
-which draws hardly worse than the first and holds hardly less than the second (Wortsman et al. 2022, Robust
-fine-tuning of zero-shot models). A second start goes on where the first was stopped.
+A new reader is taught first, on pictures that nothing disturbs, as other readers are; encoder, map and W stay
+what they are. The decoder of REDRAWN is the mean of the one before and the one after, which draws hardly worse
+than the first and holds hardly less than the second (Wortsman et al. 2022, Robust fine-tuning of zero-shot
+models). A second start goes on where the first was stopped.
 """
 
 import argparse
@@ -63,7 +63,9 @@ def prepare(
         found.training, epochs=epochs, stages=stages, report_every=epochs, weights=weights, disturb=False
     )
     model = build(found.model.kind, **found.model.build_options())
-    runs.load_weights(model, runs.read_tensors(source.model), source.path)
+    # A run's own reader has taught these edits already: another one finds what it let pass.
+    known = {name: t for name, t in runs.read_tensors(source.model).items() if not name.startswith("reader.")}
+    runs.load_weights(model, known, source.path)
     where = replace(found.data, data_dir=str(data_dir), fingerprint=data.fingerprint)
     run.path.mkdir(parents=True)
     runs.write(run.config, to_json(replace(found, training=training, data=where)).encode())
