@@ -3,9 +3,9 @@
     python benchmarks/redraw.py MODEL --data-dir DIR --out REDRAWN [--epochs 10] [--hold 10000] [--share 0.7]
 
 A new reader is taught first, on pictures that nothing disturbs, as other readers are; encoder, map and W stay
-what they are. The decoder of REDRAWN is the mean of the one before and the one after, which draws hardly worse
-than the first and holds hardly less than the second (Wortsman et al. 2022, Robust fine-tuning of zero-shot
-models). A second start goes on where the first was stopped.
+what they are. The decoder of REDRAWN is the mean of the one before and the one after, which draws hardly
+worse than the first and holds hardly less than the second (Wortsman et al. 2022, Robust fine-tuning of
+zero-shot models). A second start goes on where the first was stopped.
 """
 
 import argparse
