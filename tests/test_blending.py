@@ -279,8 +279,10 @@ def test_a_thin_rest_that_was_not_drawn_goes_and_what_was_drawn_stays() -> None:
 def test_a_grey_model_keeps_the_photos_colours() -> None:
     own, drawn = torch.full((1, 1, 48, 48), 0.2), torch.full((1, 1, 48, 48), 0.2)
     drawn[..., 12:36, 12:36] = 0.6
+    photo = own.clone()
+    photo[..., 24, :] = 0.5  # a line that is not drawn
     everywhere = area(torch.ones(1, 1, 48, 48), taken=True)
-    (change,) = blending.changes([Part(everywhere, torch.ones(1), taken=True)], own, own, drawn)
+    (change,) = blending.changes([Part(everywhere, torch.ones(1), taken=True)], photo, own, drawn)
     assert (change.kept[0, 32:64, 32:64] == 1).all()
     colours = Image.new("RGB", (96, 96), (90, 40, 10))
     red, green, blue = np.asarray(blending.apply(colours, upright((0, 0, 96, 96)), change))[48, 48].astype(

@@ -57,7 +57,7 @@ def changes(parts: Sequence[Part], photo: Tensor, own: Tensor, drawn: Tensor) ->
         rests = areas.beside(taken) * undrawn(photo, cleared, own)
         drawn = no_paler(drawn, photo, areas.edited(taken, moved))
     if moved.shape[1] == 1:  # grey: the photo keeps its colours
-        faded = torch.zeros_like(faded)
+        faded, rests = torch.zeros_like(faded), torch.zeros_like(rests)
     height, width = moved.shape[2:]
     left, right, top, bottom = _bounds((edited + rests).amax((0, 1)) > 0, _BESIDE) or (0, width, 0, height)
     own, drawn = crisp(torch.cat([own, drawn])[..., top:bottom, left:right]).chunk(2)
