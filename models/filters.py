@@ -1,5 +1,6 @@
-"""What is done to pictures in passing: a blur, a smooth step."""
+"""What is done to pictures in passing: a blur, a smooth step, the most of what is around."""
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import torch
@@ -29,3 +30,19 @@ def smooth_step(value: Tensor, low: float, high: float) -> Tensor:
     """0 up to low, 1 from high on, smooth between."""
     share = ((value - low) / (high - low)).clamp(0, 1)
     return share * share * (3 - 2 * share)
+
+
+def extreme_around(
+    x: Tensor, extreme: Callable[[Tensor, Tensor], Tensor] = torch.maximum, reach: int = 1
+) -> Tensor:
+    """The most, or with torch.minimum the least, of the (2·reach + 1)² places around each, N×C×H×W.
+
+    max_pool2d takes ten times as long for it on a CPU.
+    """
+    for along in (2, 3) * reach:
+        first, last = x.narrow(along, 0, 1), x.narrow(along, -1, 1)
+        inner = x.shape[along] - 1
+        before = torch.cat([first, x.narrow(along, 0, inner)], along)
+        after = torch.cat([x.narrow(along, 1, inner), last], along)
+        x = extreme(x, extreme(before, after))
+    return x

@@ -253,6 +253,8 @@ def test_skin_is_no_paler_than_the_photo_shows_it_behind_a_frame() -> None:
     for x in (32, 54):
         assert skin[:, 32, x].tolist() == pytest.approx(SKIN.tolist(), abs=0.02)
     assert torch.allclose(no_paler(pale, photo, 0 * everywhere), pale, atol=1e-6)
+    darker_than_black = torch.full_like(pale, -0.2)
+    assert torch.equal(no_paler(darker_than_black, photo, everywhere), darker_than_black)
     assert torch.allclose(no_paler(0.8 * pale, pale, everywhere), 0.8 * pale, atol=1e-6)  # darker it may be
 
 

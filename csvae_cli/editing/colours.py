@@ -7,9 +7,8 @@ on skin is a deep red, and so it draws it.
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import max_pool2d
 
-from models.filters import blurred, smooth_step
+from models.filters import blurred, extreme_around, smooth_step
 
 _ONE_TONE = 0.015
 """How far colours of a photo in one tone are from what its light says (white is 1): JPEG leaves a little."""
@@ -20,7 +19,7 @@ _DEEPEST = 0.4
 _DARKER = (0.1, 0.4)
 """By which share of its light a place has become darker before its colour is held."""
 
-_BESIDE, _DARK = 7, (0.25, 0.5)
+_BESIDE, _DARK = 3, (0.25, 0.5)
 """Within how many of the model's pixels something darker makes skin pink, and by which share of its light."""
 
 _BRIGHTER = (-0.3, -0.05)
@@ -42,7 +41,7 @@ def held(own: Tensor, drawn: Tensor, photo: Tensor) -> tuple[Tensor, Tensor]:
     """
     own, drawn = toned(torch.cat([own, drawn], dim=3), photo).chunk(2, dim=3)
     darker = 1 - light(drawn) / light(own).clamp(min=0.02)
-    beside = blurred(smooth_step(max_pool2d(darker, _BESIDE, 1, _BESIDE // 2), *_DARK), 1.0)
+    beside = blurred(smooth_step(extreme_around(darker, reach=_BESIDE), *_DARK), 1.0)
     beside = beside * smooth_step(darker, *_BRIGHTER)
     drawn, dark = _unpinked(own, drawn, beside), smooth_step(darker, *_DARKER)
     after = light(drawn)

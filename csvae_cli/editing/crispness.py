@@ -4,13 +4,11 @@ A decoder draws softly, and enlarging makes it softer still: in a photo of thous
 pair of glasses would be a shadow.
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from models.filters import blurred
+from models.filters import blurred, extreme_around
 
 _ROUNDS, _WIDTH = 2, 1.5
 """How often edges are sharpened, and how wide they are taken to be, in pixels of the larger size."""
@@ -27,16 +25,7 @@ def crisp(faces: Tensor) -> Tensor:
     faces = interpolate(faces.contiguous(), scale_factor=2, mode="bicubic")
     for _ in range(_ROUNDS):
         sharper = 2 * faces - blurred(faces, _WIDTH)
-        faces = torch.clamp(sharper, _around(faces, torch.minimum), _around(faces, torch.maximum))
+        faces = torch.clamp(
+            sharper, extreme_around(faces, torch.minimum), extreme_around(faces, torch.maximum)
+        )
     return blurred(faces, _STEPS)
-
-
-def _around(faces: Tensor, extreme: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """The least or most of the 3×3 places around each: what max_pool2d takes ten times as long for."""
-    for along in (2, 3):
-        first, last = faces.narrow(along, 0, 1), faces.narrow(along, -1, 1)
-        inner = faces.shape[along] - 1
-        before = torch.cat([first, faces.narrow(along, 0, inner)], along)
-        after = torch.cat([faces.narrow(along, 1, inner), last], along)
-        faces = extreme(faces, extreme(before, after))
-    return faces

@@ -9,9 +9,9 @@ from functools import cache
 
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d, interpolate, max_pool2d
+from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
-from models.filters import blurred, smooth_step
+from models.filters import blurred, extreme_around, smooth_step
 
 _SIDE = 16
 """Places along an edge for which the light is found: it changes slowly."""
@@ -22,8 +22,8 @@ _NEAR, _ALIKE = 0.28, 0.2
 _DARKEST, _MOST = 0.1, 2.5
 """What is added to colours before they are divided, and the largest of the quotients."""
 
-_AROUND, _SMOOTH = 9, 4.0
-"""Of what is taken off, skin is seen somewhere within a square of so many pixels; how smooth the light is."""
+_AROUND, _SMOOTH = 4, 4.0
+"""Of what is taken off, skin is seen somewhere within so many pixels; how smooth the light is."""
 
 _SKIN = (0.75, 0.88)
 """How bright that is, as a share of what is drawn there, before it counts as skin."""
@@ -52,7 +52,8 @@ def no_paler(face: Tensor, photo: Tensor, taken: Tensor) -> Tensor:
     pixels around a place are skin, with them and without. Where these are much darker in the photo, as behind
     a dark lens, the places around say how bright the skin is.
     """
-    seen, drawn = (max_pool2d(x, _AROUND, 1, _AROUND // 2) + _DARKEST for x in (photo, face))
+    # What is decoded may be darker than black.
+    seen, drawn = (extreme_around(x.clamp(min=0), reach=_AROUND) + _DARKEST for x in (photo, face))
     share = seen / drawn
     skin = taken * smooth_step(share.amin(1, keepdim=True), *_SKIN)
     paler = blurred(share.clamp(max=1).log() * skin, _SMOOTH) / (blurred(skin, _SMOOTH) + 1e-3)

@@ -5,10 +5,10 @@ The decoder never drew them, so nothing that it draws takes their place; what is
 
 import torch
 from torch import Tensor
-from torch.nn.functional import max_pool2d, pad
+from torch.nn.functional import pad
 
 from csvae_cli.editing.colours import light
-from models.filters import blurred, smooth_step
+from models.filters import blurred, extreme_around, smooth_step
 
 _ACROSS = 5
 """How many of the model's pixels a square has in whose median nothing thin is left."""
@@ -31,4 +31,4 @@ def undrawn(photo: Tensor, without: Tensor, own: Tensor) -> Tensor:
     """
     detail, missing = light(photo) - light(without), light(photo) - light(own)
     alike = torch.minimum(detail.abs(), missing.abs()) * (detail * missing > 0)
-    return blurred(smooth_step(max_pool2d(alike, 3, 1, 1), *_THIN), 0.7)
+    return blurred(smooth_step(extreme_around(alike), *_THIN), 0.7)
