@@ -67,9 +67,10 @@ def prepare(
     known = {name: t for name, t in runs.read_tensors(source.model).items() if not name.startswith("reader.")}
     runs.load_weights(model, known, source.path)
     where = replace(found.data, data_dir=str(data_dir), fingerprint=data.fingerprint)
-    run.path.mkdir(parents=True)
-    runs.write(run.config, to_json(replace(found, training=training, data=where)).encode())
+    run.path.mkdir(parents=True, exist_ok=True)
     checkpoint.save(run, start(model, training, resolve()), checkpoint.Progress(0, None))
+    # Last: a run that has it is one that was prepared.
+    runs.write(run.config, to_json(replace(found, training=training, data=where)).encode())
 
 
 def mean(before: dict[str, Tensor], after: dict[str, Tensor], share: float) -> dict[str, Tensor]:

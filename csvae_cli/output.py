@@ -134,11 +134,12 @@ class TrainingDisplay:
         from rich.table import Table
 
         names = list(self.records[-1]["terms"]) if self.records else []
+        of_the_stage = [record for record in self.records[-5:] if list(record["terms"]) == names]
         drawn = Table(box=box.SIMPLE, pad_edge=False)
         drawn.add_column("epoch", justify="right")
         for name in names:
             drawn.add_column(name, justify="right")
-        for record in self.records[-5:]:
+        for record in of_the_stage:
             drawn.add_row(str(record["epoch"]), *(f"{record['terms'][name]:.4g}" for name in names))
         leak = "  ".join(f"{name} {value:.3f} (epoch {epoch})" for name, (value, epoch) in self.leaks.items())
         leak = (

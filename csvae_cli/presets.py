@@ -175,13 +175,30 @@ def stages_of(model: ModelConfig, epochs: int, *, disturbed: bool = False) -> di
     return {**before, "autoencoder": autoencoding, **after}
 
 
-def longer(model: ModelConfig, training: TrainingConfig, epochs: int) -> TrainingConfig:
-    """The same training with another number of epochs in all; of a map alone the map's are another number."""
-    stages = dict(training.stages)
-    if "autoencoder" in stages:
-        stages = stages_of(model, epochs, disturbed=training.disturb)
-    elif stages:
-        stages["map"] += epochs - training.epochs
+def of_epochs(model: ModelConfig, training: TrainingConfig, epochs: int) -> TrainingConfig:
+    """The same training, not begun yet, with another number of epochs in all."""
+    stages = stages_of(model, epochs, disturbed=training.disturb)
+    return replace(training, epochs=epochs, stages=stages)
+
+
+def extended(training: TrainingConfig, epochs: int, done: int) -> TrainingConfig:
+    """A training of which `done` epochs are over, to go on to another number of them in all.
+
+    Stages follow one another, so what is over stays as it was: the stage in which the training stands, or the
+    last one, is that much longer or shorter. Raises RequestError where it would end before now.
+    """
+    stages, before = dict(training.stages), 0
+    for name, count in stages.items():
+        last = name == list(stages)[-1]
+        if done < before + count or last:
+            stages[name] += epochs - training.epochs
+            if stages[name] < max(done - before, 1):
+                least = training.epochs - count + max(done - before, 1)
+                raise RequestError(
+                    f"--epochs {epochs} is too few for what is done already; the least is {least}."
+                )
+            break
+        before += count
     return replace(training, epochs=epochs, stages=stages)
 
 

@@ -1,11 +1,13 @@
 """A run directory: its layout, the one writer of files, the strict readers, and `--model REF`."""
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -20,6 +22,9 @@ from models.subspace import SubspaceStatistics
 
 PACKAGED = Path(__file__).parent / "pretrained" / "glasses-facial-hair"
 """The model that comes with csvae: a run directory without what only training needs."""
+
+PACKAGED_NAME = "csvae"
+"""What `--model` and `--from` call it."""
 
 
 @dataclass(frozen=True)
@@ -108,10 +113,15 @@ def create(root: Path, name: str, config: RunConfig) -> Run:
     return run
 
 
-def create_at(path: Path, config: RunConfig) -> Run:
-    """A new run at just this path, which must not be there or be empty. Raises RequestError and WorkError."""
+def check_new(path: Path) -> None:
+    """Raises RequestError where a run cannot be made at this path, which must not be there or be empty."""
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise RequestError(f"{path} exists and is not empty; choose another --out, or --resume it.")
+
+
+def create_at(path: Path, config: RunConfig) -> Run:
+    """A new run at just this path. Raises RequestError (see `check_new`) and WorkError."""
+    check_new(path)
     run = Run(path)
     write(run.config, to_json(config).encode())
     return run
@@ -169,6 +179,15 @@ def append_line(path: Path, text: str) -> None:
         raise WorkError(f"Cannot write {path}: {error.strerror}.") from error
 
 
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The lines of a log. One that is no JSON is left out: the last may be half written (a full disk)."""
+    found = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        with suppress(ValueError):
+            found.append(json.loads(line))
+    return found
+
+
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """A safetensors file, whole or not at all."""
     write(path, bytes_from_tensors({name: t.detach().cpu().contiguous() for name, t in tensors.items()}))
@@ -214,9 +233,7 @@ def find(ref: str | None, root: Path) -> Run:
                 "or name one with --model."
             )
         return run
-    path = Path(ref)
-    if not path.exists() and (root / ref).exists():
-        path = root / ref
+    path = _named(ref, root)
     if path.is_file():
         path = path.parent
     if not (path / "config.json").is_file():
@@ -226,6 +243,14 @@ def find(ref: str | None, root: Path) -> Run:
     return Run(path)
 
 
+def _named(ref: str, root: Path) -> Path:
+    """The path that REF is: as it stands, or under root; or of the model that comes with csvae."""
+    for path in (Path(ref), root / ref):
+        if path.is_file() or (path / "config.json").is_file():
+            return path
+    return PACKAGED if ref == PACKAGED_NAME else Path(ref)
+
+
 def load(ref: str | None, root: Path) -> Model:
     """The trained model that REF names (see `find`); a .safetensors file in a run chooses those weights.
 
@@ -233,7 +258,7 @@ def load(ref: str | None, root: Path) -> Model:
     """
     run = find(ref, root)
     config = read_config(run.config)
-    weights = Path(ref) if ref is not None and ref.endswith(".safetensors") else run.model
+    weights = _named(ref, root) if ref is not None and ref.endswith(".safetensors") else run.model
     if not weights.exists():
         raise RequestError(
             f"{run.path} has no trained weights yet; go on with csvae train --resume {run.path}."

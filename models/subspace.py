@@ -35,28 +35,30 @@ def describe(w_mu: Tensor, y: Tensor, typical: int = 6, strength: Tensor | None 
     """
     present, absent = w_mu[y == 1].float(), w_mu[y == 0].float()
     mean = present.mean(0)
-    if strength is None:
-        axes, stds = principal_axes(present)
-    else:
-        strength = strength.to(present)
-        along = present @ strength
-        axes, stds = principal_axes(present - along[:, None] * strength)
-        axes, stds = torch.cat([axes[:-1], strength[None]]), torch.cat([stds[:-1], along.std()[None]])
-        mean = mean + stds[-1] * strength
+    axes, stds = principal_axes(present, None if strength is None else strength.to(present))
+    if strength is not None:
+        mean = mean + stds[-1] * axes[-1]
     return SubspaceStatistics(mean, absent.mean(0), axes, stds, typical_styles(present, typical))
 
 
-def principal_axes(w: Tensor) -> tuple[Tensor, Tensor]:
+def principal_axes(w: Tensor, last: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Principal axes of w (N×d) as rows, d×d, and the standard deviations (of N − 1) along them, d.
 
     Each axis points to where its largest coordinate is positive, so that the same codes give the same axes.
+    last: a unit vector, d, that is to be the last axis; the others are those of what is left across it.
     """
-    covariance = torch.cov(exact(w).T).reshape(w.shape[1], w.shape[1])
-    variances, columns = torch.linalg.eigh(covariance)
-    axes = columns.T.flip(0)
+    device, w = w.device, exact(w)
+    spare = w.new_zeros(w.shape[1]) if last is None else exact(last)
+    along = w @ spare
+    correction = min(len(w) - 1, 1)  # one alone does not spread
+    covariance = torch.cov((w - along[:, None] * spare).T, correction=correction).reshape(len(spare), -1)
+    variances, columns = torch.linalg.eigh(covariance - spare[:, None] * spare)  # −1 along it: it is last
+    axes, variances = columns.T.flip(0), variances.flip(0).clamp(min=0)
     largest = axes.gather(1, axes.abs().argmax(1, keepdim=True))
     axes = axes * largest.sign()
-    return axes.float().to(w.device), variances.flip(0).clamp(min=0).sqrt().float().to(w.device)
+    if last is not None:
+        axes[-1], variances[-1] = spare, along.var(correction=correction)
+    return axes.float().to(device), variances.sqrt().float().to(device)
 
 
 def grid(centre: Tensor, rows: int, columns: int, half_width: Tensor | float) -> Tensor:

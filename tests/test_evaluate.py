@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ended
+from conftest import ended, write_celeba
 from PIL import Image
 
 from csvae_cli.app import main
@@ -466,4 +466,7 @@ def test_reproductions_that_there_are_not(tmp_path: Path, capsys: pytest.Capture
     assert "did you mean paper" in refused(["reproduce", "swiss-roll", "--preset", "papr", *out], capsys)
     message = refused(["reproduce", "swiss-roll", "--preset", "thorough", *out], capsys)
     assert "default, paper" in message
+    celeba = write_celeba(tmp_path / "celeba", 12)
+    command = ["reproduce", "celeba-glasses", "--data-dir", str(celeba), "--epochs", "3", *out]
+    assert "flow-csvae needs 4" in refused(command, capsys)  # and not after four other trainings
     assert not (tmp_path / "out").exists()

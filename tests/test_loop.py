@@ -10,11 +10,12 @@ import torch
 from csvae_cli.config import TrainingConfig
 from csvae_cli.data.batches import Batches
 from csvae_cli.data.dataset import Split
-from csvae_cli.device import Compute
+from csvae_cli.device import Compute, resolve
 from csvae_cli.errors import WorkError
 from csvae_cli.runs import Run
 from csvae_cli.training import checkpoint
 from csvae_cli.training.loop import Epoch, Tick, learning_rate, train
+from csvae_cli.training.report import _looked_at
 from csvae_cli.training.session import _Clock
 from csvae_cli.training.state import State, start
 from models.adversary import Shown
@@ -476,9 +477,9 @@ def test_the_time_left_goes_by_the_pace_of_the_stage(now: list[float]) -> None:
     now[0], state.epoch = 9.0, 3
     assert clock.left(state, None) == pytest.approx(9)
     now[0] = 10.0
-    clock.left(state, Tick(4, 0.1, 1.0))  # the slow stage has begun
+    clock.left(state, Tick(4, 0.1, 9, 1.0))  # the slow stage has begun
     now[0] = 30.0
-    assert clock.left(state, Tick(4, 0.3, 1.0)) == pytest.approx(100 * 2.7)
+    assert clock.left(state, Tick(4, 0.3, 7, 1.0)) == pytest.approx(100 * 2.7)
 
 
 def test_the_time_left_knows_that_an_epoch_of_the_autoencoder_takes_five_of_the_reader(
@@ -544,3 +545,14 @@ def test_mirror_images_do_not_count_when_a_map_is_ended():
     run(state, batches_of(x), training)
     [(codes, _, _)] = state.model.ended
     assert codes == pytest.approx((x[:, :, 0].transpose(0, 2, 1) / 255).flatten().tolist())
+
+
+def test_labels_that_are_known_of_few_are_all_looked_at():
+    y = np.full((20_000, 2), -1, dtype=np.int8)
+    y[:, 1] = np.arange(20_000) % 2
+    known = [7, 8, 5_000, 19_998]
+    y[known, 0] = [1, 0, 0, 1]
+    split = Split(np.zeros((20_000, 1), np.float32), y, ())
+    rows = _looked_at(Batches(split, resolve("cpu")))
+    assert set(known) <= set(rows.tolist())
+    assert len(rows) <= 6_000 + len(known)

@@ -3,7 +3,7 @@
 import pytest
 
 from csvae_cli.errors import RequestError
-from csvae_cli.presets import Facts, default, longer, stages_of, thorough
+from csvae_cli.presets import Facts, default, extended, of_epochs, stages_of, thorough
 
 FACES = Facts(23_276, (3, 64, 64), ("glasses", "facial-hair", "male"), ("male",))
 
@@ -19,12 +19,32 @@ def test_a_thorough_training_gives_most_epochs_to_the_autoencoder_and_reads_plai
 
 def test_another_number_of_epochs_is_shared_as_the_preset_shares_its_own():
     model, training = thorough("flow-csvae", "large", FACES)
-    assert longer(model, training, training.epochs) == training
-    shorter = longer(model, training, 20)
+    assert of_epochs(model, training, training.epochs) == training
+    shorter = of_epochs(model, training, 20)
     assert list(shorter.stages) == list(training.stages)
     assert sum(shorter.stages.values()) == shorter.epochs == 20
     model, training = default("flow-csvae", "large", FACES)
-    assert "plain-reader" not in longer(model, training, 40).stages
+    assert "plain-reader" not in of_epochs(model, training, 40).stages
+
+
+def test_a_training_that_goes_on_for_longer_leaves_what_is_over_as_it_was():
+    _, training = default("flow-csvae", "large", Facts(8000, FACES.shape, FACES.attributes, FACES.keep))
+    assert training.stages == {"reader": 2, "autoencoder": 11, "map": 9, "edits": 3}
+    begun = extended(training, 35, done=4)  # it stands in the autoencoder's stage
+    assert begun.stages == {"reader": 2, "autoencoder": 21, "map": 9, "edits": 3}
+    finished = extended(training, 35, done=25)
+    assert finished.stages == {"reader": 2, "autoencoder": 11, "map": 9, "edits": 13}
+    assert finished.epochs == sum(finished.stages.values()) == 35
+    shorter = extended(training, 16, done=4)
+    assert shorter.stages == {"reader": 2, "autoencoder": 2, "map": 9, "edits": 3}
+    with pytest.raises(RequestError, match="the least is 16"):
+        extended(training, 15, done=4)
+
+
+def test_a_training_without_stages_is_only_longer():
+    _, training = default("csvae", "light", FACES)
+    assert extended(training, 99, done=3).epochs == 99
+    assert extended(training, 99, done=3).stages == {}
 
 
 @pytest.mark.parametrize(("examples", "epochs"), [(10, 120), (10**6, 20)])

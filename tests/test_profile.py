@@ -23,6 +23,16 @@ def test_a_profile_leaves_a_trace_and_says_where_the_time_goes(
     assert any("addmm" in name for name in names)
 
 
+def test_a_profile_is_of_steps_of_one_epoch(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = ["train", "--dataset", "swiss-roll", "--epochs", "2", "--batch-size", "160", "--profile"]
+    assert (
+        main([*command, "--out", str(out)]) == 0
+    )  # 25 steps an epoch: the second and third tick are not one's
+    events = json.loads((out / "trace.json").read_text())["traceEvents"]
+    assert [event.get("name", "") for event in events].count("Optimizer.step#Adam.step") == 40
+
+
 def test_a_training_that_is_too_short_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "run"
     command = ["train", "--dataset", "swiss-roll", "--epochs", "1", "--batch-size", "4000", "--profile"]

@@ -9,8 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import ended
 
+from csvae_cli import runs
 from csvae_cli.app import main
 
 _EPOCHS = 6
@@ -48,7 +50,7 @@ def staged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _same(run: Path, whole: Path) -> None:
-    for name in ("model.safetensors", "statistics.safetensors"):
+    for name in ("model.safetensors", "best.safetensors", "statistics.safetensors"):
         assert (run / name).read_bytes() == (whole / name).read_bytes(), name
     logs = []
     for folder in (run, whole):
@@ -101,6 +103,43 @@ def test_a_training_in_stages_is_killed_and_resumed(lines: int, tmp_path: Path, 
     assert [json.loads(line)["stage"] for line in log] == ["autoencoder"] * 7 + ["map"] * 4
     assert main(["train", str(out), "--resume"]) == 0
     _same(out, staged)
+
+
+def test_a_finished_training_in_stages_goes_on_in_its_last_one(tmp_path: Path, staged: Path) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(staged, out)
+    assert main(["train", "--resume", str(out), "--epochs", "13"]) == 0
+    log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert [line["stage"] for line in log] == ["autoencoder"] * 7 + ["map"] * 6
+    config = json.loads((out / "config.json").read_text())["training"]
+    assert (config["epochs"], config["stages"]) == (13, {"autoencoder": 7, "map": 6})
+
+
+def test_a_training_in_stages_is_watched_on_a_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # stderr counts as a terminal
+    out = tmp_path / "run"
+    assert main([*_train(out)[3:], "--kind", "flow-csvae", "--epochs", "4"]) == 0
+    shown = capsys.readouterr().err
+    assert "kl_s" in shown  # the autoencoder's terms
+    assert "nll" in shown  # and the map's
+    assert "epoch 4/4" in shown
+
+
+def test_without_a_run_there_is_nothing_to_go_on_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "--resume", "--runs", str(tmp_path / "none")]) == 2
+    assert "no training under" in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_another_kind_of_device_goes_on(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert main([*_train(out)[3:], "--epochs", "1"]) == 0
+    random = out / "checkpoint" / "epoch-0001" / "random.safetensors"
+    runs.write_tensors(random, {"noise": torch.zeros(16, dtype=torch.uint8)})  # as a GPU's generator has it
+    assert main(["train", "--resume", str(out), "--epochs", "2"]) == 0
 
 
 def test_stopped_before_the_first_checkpoint_it_begins_where_it_began(tmp_path: Path, whole: Path) -> None:

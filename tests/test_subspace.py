@@ -134,6 +134,15 @@ def test_a_description_has_the_means_of_both_classes_and_leaves_unknown_labels_o
     assert sorted(found.typical.tolist()) == [[1, 2], [3, 6]]
 
 
+@pytest.mark.parametrize("strength", [None, torch.tensor([0.0, 1.0])])
+def test_a_single_wearer_is_a_style_without_spread(strength):
+    w = torch.tensor([[1.0, 2.0], [-1.0, 0.0], [0.0, -1.0]])
+    found = describe(w, torch.tensor([1, 0, 0], dtype=torch.int8), strength=strength)
+    assert found.present_mean.tolist() == [1, 2]
+    assert found.stds.tolist() == [0, 0]
+    torch.testing.assert_close(found.axes @ found.axes.T, torch.eye(2))
+
+
 @settings(deadline=None, max_examples=50)
 @given(
     st.integers(1, 8).flatmap(

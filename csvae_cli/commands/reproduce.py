@@ -73,7 +73,7 @@ def reproduce(
             f"[{number}/{len(todo)}] {stage.kind} on {stage.dataset}{': done' if stage.evaluated else ''}"
         )
         stages.work(plan, stage, compute)
-        if number == len(todo) or todo[number].dataset != stage.dataset:
+        if number < len(todo) and todo[number].dataset != stage.dataset:
             report.write(plan, todo)
     path = report.write(plan, todo)
     output.answer_json({"report": str(path), "datasets": datasets}) if as_json else output.answer(str(path))

@@ -95,6 +95,7 @@ def train(
     Example: csvae train --dataset celeba-glasses --data-dir ~/celeba
     """
     from csvae_cli import output
+    from csvae_cli.errors import RequestError
     from csvae_cli.training import request
 
     chosen: Request = request.Request(
@@ -116,6 +117,10 @@ def train(
         init_from=init_from,
         profile=profile,
     )
+    if dry_run and (resume or run is not None):
+        raise RequestError(
+            "--dry-run is for a new training; csvae info says what a run is and how far it got."
+        )
     if dry_run:
         output.answer(request.plan(chosen).rstrip())
         return

@@ -39,9 +39,9 @@ class Batches:
         """`count` row numbers at most, evenly over the split, in order: rows may be sorted by class."""
         return evenly(torch.arange(len(self), device=self.x.device), count)
 
-    def chunks(self, count: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """The rows of `spread(count)`, 256 at a time."""
-        for index in self.spread(count).split(_CHUNK):
+    def chunks(self, rows: Tensor | int) -> Iterator[tuple[Tensor, Tensor]]:
+        """These rows, or those of `spread`, 256 at a time."""
+        for index in (self.spread(rows) if isinstance(rows, int) else rows).split(_CHUNK):
             yield self.rows(index)
 
     def to_float(self, x: Tensor) -> Tensor:

@@ -12,14 +12,14 @@ from models.kind import Codes, Kind
 
 @torch.no_grad()
 def encode_split(
-    model: Kind, batches: Batches, count: int, compute: Compute, *, with_labels: bool
+    model: Kind, batches: Batches, rows: Tensor | int, compute: Compute, *, with_labels: bool
 ) -> tuple[Codes, Tensor]:
-    """Codes and labels of `count` rows at most, evenly over the split.
+    """Codes and labels of these rows, or of so many at most, evenly over the split.
 
     with_labels: whether the encoder is shown the labels.
     """
     parts, labels = [], []
-    for x, y in batches.chunks(count):
+    for x, y in batches.chunks(rows):
         with compute.autocast():
             parts.append(model.encode(x, y if with_labels else None))
         labels.append(y)

@@ -111,9 +111,14 @@ def stages(plan: Plan) -> list[Stage]:
 
 
 def check(plan: Plan, all_stages: Sequence[Stage]) -> None:
-    """Raises RequestError where the preset is unknown, or --out holds models of other settings."""
+    """Raises RequestError where settings do not fit, or --out holds models of others."""
     if plan.preset not in _PRESETS:
         raise one_of("preset", plan.preset, _PRESETS)
+    least = max(map(_least, all_stages))
+    if plan.epochs is not None and plan.epochs < least:
+        raise RequestError(
+            f"--epochs {plan.epochs} is too few: flow-csvae needs {least}, one for each stage."
+        )
     for stage in all_stages:
         if not stage.run.config.exists():
             continue
@@ -209,4 +214,11 @@ def _epochs(plan: Plan, stage: Stage) -> int | None:
     if plan.epochs is not None or plan.preset != "default" or _of_points(stage):
         return plan.epochs
     examples, _ = sources.open_source(stage.dataset, plan.data_dir).counts()["train"]
-    return max(1, round(_EXAMPLES / examples))
+    return max(_least(stage), round(_EXAMPLES / examples))
+
+
+def _least(stage: Stage) -> int:
+    """The epochs that it needs: flow-csvae one for each stage, of which expressions have no edits."""
+    if stage.kind != "flow-csvae":
+        return 1
+    return 2 if _of_points(stage) else 3 + bool(sources.entry(stage.dataset).keep)

@@ -59,9 +59,13 @@ def restore(run: runs.Run, state: State) -> Progress | None:
     position = _position(folder)
     runs.load_weights(state.model, runs.read_tensors(folder / "weights.safetensors"), folder)
     _set_moments(state, runs.read_tensors(folder / "moments.safetensors"))
-    state.noise.set_state(runs.read_tensors(folder / "random.safetensors")["noise"])
     _set_memory(state, runs.read_tensors(folder / "memory.safetensors"))
     state.epoch, state.step, state.sums = position["epoch"], position["step"], position["sums"]
+    noise = runs.read_tensors(folder / "random.safetensors")["noise"]
+    if noise.shape == state.noise.get_state().shape:
+        state.noise.set_state(noise)
+    else:  # of another kind of device, which draws other numbers
+        state.noise.manual_seed(state.noise.initial_seed() + state.epoch)
     return Progress(position["log_lines"], position["best"])
 
 

@@ -27,10 +27,11 @@ _AGREE_EVERY = 10
 
 @dataclass(frozen=True)
 class Tick:
-    """Within an epoch: the share of it that is done, and the rate."""
+    """Within an epoch, every ten steps: the share of it that is done, the steps left, and the rate."""
 
     epoch: int
     share: float
+    left: int
     images_per_second: float
 
 
@@ -113,8 +114,8 @@ def train(
                 _to_host(sums, state.epoch)
             state.step += 1
             if state.step % 10 == 0:
-                done = state.step - first
-                yield Tick(state.epoch + 1, state.step / steps, done * batch / (time.perf_counter() - began))
+                rate = (state.step - first) * batch / (time.perf_counter() - began)
+                yield Tick(state.epoch + 1, state.step / steps, steps - state.step, rate)
         _refuse_broken_weights(state)
         totals = processes.mean(_to_host(sums, state.epoch), compute.device)
         means = {name: value / steps for name, value in totals.items()}

@@ -10,15 +10,16 @@ from torch.profiler import ProfilerActivity, profile
 
 from csvae_cli import output, runs
 
-_SHOWN = 12
+_SHOWN, _STEPS = 12, 10
 
 
 @dataclass
 class Profile:
-    """Of the steps between the second and the third tick of a training (ten); the first ones warm up."""
+    """Of ten steps of one epoch, from a tick to the next; the first twenty of the training warm up."""
 
     path: Path
     _ticks: int = 0
+    _running: bool = False
     _rows: list[list[str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -26,13 +27,15 @@ class Profile:
         activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if torch.cuda.is_available() else [])]
         self._profiler = profile(activities=activities)
 
-    def tick(self) -> None:
-        """Called at every tick; starts, and then stops and writes the trace."""
+    def tick(self, left: int) -> None:
+        """Called every ten steps, with the steps left in the epoch: starts, then stops and writes."""
         self._ticks += 1
-        if self._ticks == 2:
+        if self._ticks >= 2 and left >= _STEPS and not self._running and not self._rows:
             self._profiler.start()
-        elif self._ticks == 3:
+            self._running = True
+        elif self._running:
             self._profiler.stop()
+            self._running = False
             with tempfile.TemporaryDirectory() as folder:
                 file = Path(folder) / "trace.json"
                 self._profiler.export_chrome_trace(str(file))
@@ -42,7 +45,7 @@ class Profile:
     def show(self) -> None:
         """The summary, to people; where the training was too short for one, that."""
         if not self._rows:
-            output.say("csvae: the training was too short for a profile; it takes 30 steps.")
+            output.say("csvae: too short for a profile, which takes 30 steps, and an epoch of 20.")
             return
         columns = ("what", "share of the time", "ms a step", "calls a step")
         output.table(f"Where the time goes; the trace is {self.path}", columns, self._rows, error=True)
@@ -53,6 +56,6 @@ class Profile:
         total = sum(time for time, _ in times)
         times.sort(key=lambda pair: pair[0], reverse=True)
         return [
-            [a.key, f"{time / total:.1%}", f"{time / 1e4:.2f}", f"{a.count / 10:g}"]
+            [a.key, f"{time / total:.1%}", f"{time / 1e3 / _STEPS:.2f}", f"{a.count / _STEPS:g}"]
             for time, a in times[:_SHOWN]
         ]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from csvae_cli import sheets
 from csvae_cli.config import RunConfig
-from csvae_cli.data.batches import Batches, from_pictures
+from csvae_cli.data.batches import Batches, evenly, from_pictures
 from csvae_cli.data.encoding import encode_split
 from csvae_cli.device import Compute
 from csvae_cli.runs import Statistics
@@ -17,6 +17,9 @@ from models.probe import balanced_accuracy, fit_probe
 from models.subspace import describe
 
 _TRAIN_CODES, _VALID_CODES, _FACES = 6000, 2000, 8
+
+_FEW = 100
+"""Of a class, too few to say how it spreads: where there are more, they are looked at."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +34,10 @@ class Report:
 
 @torch.no_grad()
 def look(model: Kind, train: Batches, valid: Batches, config: RunConfig, compute: Compute) -> Report:
-    """All of it, from at most 6,000 training and 2,000 validation pictures. Leaves the model in eval mode."""
+    """All of it, from some 6,000 training and 2,000 validation pictures. Leaves the model in eval mode."""
     model.eval()
     model.wake()
-    codes, y = encode_split(model, train, _TRAIN_CODES, compute, with_labels=True)
+    codes, y = encode_split(model, train, _looked_at(train), compute, with_labels=True)
     model.settle(codes.z_mu, y)
     codes = replace(codes, z_mu=model.at_rest(codes.z_mu))
     codes_valid, y_valid = encode_split(model, valid, _VALID_CODES, compute, with_labels=False)
@@ -47,6 +50,17 @@ def look(model: Kind, train: Batches, valid: Batches, config: RunConfig, compute
         statistics,
         _sheet(model, statistics, codes_valid, y_valid, config, compute),
     )
+
+
+def _looked_at(train: Batches) -> Tensor:
+    """Row numbers: of `spread`, and more of a label's classes where that has hardly any of them."""
+    rows = train.spread(_TRAIN_CODES)
+    for labels in train.y.T:
+        for label in (0, 1):
+            if int((labels[rows] == label).sum()) < _FEW:
+                rows = torch.cat([rows, evenly((labels == label).nonzero().flatten(), _FEW)])
+    looked_at: Tensor = rows.unique()
+    return looked_at
 
 
 @torch.no_grad()

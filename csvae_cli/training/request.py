@@ -15,7 +15,7 @@ from csvae_cli.data import sources
 from csvae_cli.data.dataset import Dataset
 from csvae_cli.device import Precision, resolve
 from csvae_cli.errors import RequestError
-from csvae_cli.presets import Facts, longer, map_alone, preset
+from csvae_cli.presets import Facts, extended, map_alone, of_epochs, preset
 from csvae_cli.processes import ALONE, Processes, joined, of_environment
 from csvae_cli.training import checkpoint, session
 
@@ -93,11 +93,11 @@ def train(request: Request, run_path: Path | None) -> Trained | None:
 def resume(request: Request, run_path: Path | None) -> Trained | None:
     """Go on with a training in its own directory, in as many processes as there are now. Else as `train`."""
     _refuse_with_resume(request)
-    run = runs.find(str(run_path) if run_path else None, request.runs)
+    run = runs.find(str(run_path), request.runs) if run_path else runs.newest(request.runs)
+    if run is None:
+        raise RequestError(f"There is no training under {request.runs} to go on with; name its directory.")
     config = runs.read_config(run.config)
     compute = resolve(request.device, request.precision)
-    if request.epochs is not None:
-        config = replace(config, training=longer(config.model, config.training, request.epochs))
     data_dir = request.data_dir or (Path(config.data.data_dir) if config.data.data_dir else None)
     with joined(compute.device) as processes, runs.owned(run) if of_environment().first else nullcontext():
         _check_shared(config.training)
@@ -107,6 +107,8 @@ def resume(request: Request, run_path: Path | None) -> Trained | None:
         starts_anew = config.init_from is not None and not checkpoint.begun(run)
         initial = runs.load(config.init_from, request.runs) if starts_anew else None
         state, progress = session.resume(run, config, data, compute, initial, processes)
+        if request.epochs is not None:
+            config = replace(config, training=extended(config.training, request.epochs, state.epoch))
         if state.epoch >= config.training.epochs:
             if processes.first:
                 output.say(f"{run.path} is finished ({state.epoch} epochs); --epochs N trains it further.")
@@ -121,6 +123,8 @@ def _prepare(request: Request, processes: Processes) -> tuple[RunConfig, Dataset
     if request.dataset is None:
         raise RequestError("Say what to train on with --dataset NAME; csvae datasets lists them.")
     sources.entry(request.dataset)
+    if request.out is not None:
+        runs.check_new(request.out)
     chosen_preset = preset(request.preset or "default")
     initial = runs.load(request.init_from, request.runs) if request.init_from else None
     kind = _kind(request, initial)
@@ -135,7 +139,7 @@ def _prepare(request: Request, processes: Processes) -> tuple[RunConfig, Dataset
     if initial is not None and kind == "flow-csvae":
         model, training = map_alone(model, training, initial.config.model, facts, request.epochs)
     elif request.epochs is not None:
-        training = longer(model, training, request.epochs)
+        training = of_epochs(model, training, request.epochs)
     given = {name: getattr(request, name) for name in ("batch_size", "seed")}
     training = replace(training, **{name: value for name, value in given.items() if value is not None})
     _check_shared(training)

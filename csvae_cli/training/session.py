@@ -23,7 +23,7 @@ from csvae_cli.training.loop import Epoch, Tick, stage_at, train
 from csvae_cli.training.profile import Profile
 from csvae_cli.training.report import Report, look
 from csvae_cli.training.state import State, noise_seed, start
-from models.flow_csvae import AUTOENCODER, EDITS, PLAIN_READER, READER, FlowCSVAE
+from models.flow_csvae import AUTOENCODER, EDITS, PLAIN_READER, READER
 from models.kind import MAP, OPPONENTS, Kind, build
 
 _CHECKPOINT_EVERY = 60.0
@@ -34,20 +34,14 @@ _COSTS = {READER: 0.2, AUTOENCODER: 1.0, MAP: 0.25, PLAIN_READER: 0.2, EDITS: 1.
 
 
 def fresh(config: RunConfig, compute: Compute, initial: runs.Model | None, processes: Processes) -> State:
-    """The state before the first step, seeded; with the weights of `initial` where one is given.
-
-    A flow-csvae takes its encoder and decoder alone.
+    """The state before the first step, seeded; with `Kind.begun_with` the weights of `initial`, if given.
 
     Raises RequestError where `initial` is another model.
     """
     torch.manual_seed(config.training.seed)
     model = build(config.model.kind, **config.model.build_options())
     if initial is not None:
-        weights = initial.kind.state_dict()
-        if isinstance(model, FlowCSVAE):
-            model.take_finished(weights)
-        else:
-            runs.load_weights(model, weights, Path(initial.name))
+        runs.load_weights(model, model.begun_with(initial.kind.state_dict()), Path(initial.name))
     return start(model, config.training, compute, processes)
 
 
@@ -107,7 +101,7 @@ def train_run(
         for record in train(state, batches, config.training, compute, stop, processes):
             if isinstance(record, Tick):
                 if profile is not None:
-                    profile.tick()
+                    profile.tick(record.left)
                 display.tick(record.epoch, record.share, record.images_per_second, clock.left(state, record))
                 continue
             report = None
@@ -117,7 +111,7 @@ def train_run(
             display.epoch(line, clock.left(state, None))
         if state.epoch < config.training.epochs:
             saver.stopped(state)
-            saver.weights(state.model, look(state.model, batches, valid, config, compute))
+            saver.to_look_at(state.model, look(state.model, batches, valid, config, compute))
             raise StoppedError(
                 f"Stopped in epoch {state.epoch + 1}; go on with: csvae train --resume {run.path}",
                 stop.signal_number or signal.SIGTERM,  # another process's, where several were stopped
@@ -173,17 +167,21 @@ class _Saver:
         checkpoint.save(self.run, state, self.progress)
 
     def weights(self, model: Kind, report: Report) -> None:
+        """After an epoch: the model as it is now, and where it is the best so far, that."""
+        self.to_look_at(model, report)
         loss = sum(
             self.config.training.weight(name) * report.terms[name]
             for name, owner in model.owners.items()
             if owner not in OPPONENTS
         )
-        tensors = model.state_dict()
-        runs.write_statistics(self.run.statistics, report.statistics, self.config.model.attributes)
-        runs.write_tensors(self.run.model, tensors)
         if self.progress.best is None or loss < self.progress.best:
-            runs.write_tensors(self.run.best, tensors)
+            runs.write_tensors(self.run.best, model.state_dict())
             self.progress = replace(self.progress, best=loss)
+
+    def to_look_at(self, model: Kind, report: Report) -> None:
+        """The model as it is now."""
+        runs.write_statistics(self.run.statistics, report.statistics, self.config.model.attributes)
+        runs.write_tensors(self.run.model, model.state_dict())
 
 
 class _Clock:

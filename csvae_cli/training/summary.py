@@ -1,6 +1,5 @@
 """What `csvae info` says of a run."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ def summary(ref: str | None, root: Path) -> dict[str, Any]:
     """Of the run that ref names. Raises RequestError and WorkError."""
     run = runs.find(ref, root)
     config = runs.read_config(run.config)
-    lines = [json.loads(line) for line in run.log.read_text().splitlines()] if run.log.exists() else []
+    lines = runs.read_log(run.log) if run.log.exists() else []
     reports = [line for line in lines if "leak" in line]
     found: dict[str, Any] = {
         "run": str(run.path),
