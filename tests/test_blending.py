@@ -54,6 +54,12 @@ def test_a_square_that_reaches_beyond_the_photo() -> None:
     assert np.array_equal(got[65:], np.asarray(PHOTO)[65:])
 
 
+def test_a_change_that_lies_beyond_the_photo_changes_nothing() -> None:
+    whole = Change(NONE, NONE, torch.full((3, 64, 64), 1.0))
+    got = blending.apply(PHOTO, upright((0, -150, 90, -60)), whole)
+    assert np.array_equal(np.asarray(got), np.asarray(PHOTO))
+
+
 def test_glasses_are_at_the_eyes_and_a_beard_is_around_the_mouth(editor: Editor) -> None:
     for name, (top, bottom) in {"glasses": (25, 37), "facial-hair": (42, 58)}.items():
         where = areas.region(editor.model, editor.model.config.model.index(name))[0, 0]

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -161,7 +162,7 @@ def test_pairs_put_the_style_of_one_picture_on_another(
         Image.fromarray(portrait(number, glasses=True, facial_hair=False, size=64)).save(path)
         wearers.append(path)
     pairs = tmp_path / "pairs.csv"
-    with pairs.open("w", newline="") as file:
+    with pairs.open("w", newline="", encoding="utf-8-sig") as file:  # as spreadsheets write it
         csv.writer(file).writerows([("input", "style_from"), *((face, wearer) for wearer in wearers)])
     code = main(["transfer", "--pairs", str(pairs), "--attr", "glasses", "--json", "--model", str(trained)])
     assert code == 0
@@ -294,6 +295,49 @@ def test_encode_of_a_folder_is_that_of_each_alone_and_one_that_fails_stops_none(
         alone = ["encode", str(found["files"][row]), "--out", "one.npz", "--force", "--model", str(trained)]
         assert main(alone) == 0
         assert np.array_equal(np.load("one.npz")["z_mu"][0], found["z_mu"][row])
+
+
+def test_inputs_that_fail_are_counted_by_inputs_not_by_faces(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    portrait_of = Image.open(Path(__file__).parents[1] / "docs" / "portrait.jpg")
+    group = Image.new("RGB", (2 * portrait_of.width, portrait_of.height))
+    for place in (0, portrait_of.width):
+        group.paste(portrait_of, (place, 0))
+    group.save(tmp_path / "group.jpg")
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    command = ["encode", str(tmp_path / "group.jpg"), str(tmp_path / "broken.jpg"), "--face", "all"]
+    assert main([*command, "--model", "csvae"]) == 1
+    assert "1 of 2 inputs failed" in capsys.readouterr().err
+    assert len(np.load("codes.npz")["files"]) == 2
+
+
+def test_folders_of_inputs_have_names_of_their_own(trained: Path, tmp_path: Path) -> None:
+    inputs = []
+    for name in ("a/x.png", "b/x.png", "c/x-2.png"):
+        path = tmp_path / name
+        path.parent.mkdir()
+        Image.fromarray(portrait(5, glasses=False, facial_hair=False, size=64)).save(path)
+        inputs.append(str(path))
+    assert main(["transfer", *inputs, "--attr", "glasses", "--model", str(trained)]) == 0
+    assert [Path(name).parent.name for name in _files()] == ["x-2-2-glasses", "x-2-glasses", "x-glasses"]
+
+
+def test_weights_are_found_under_the_runs(trained: Path, face: Path) -> None:
+    ref = f"{trained.name}/best.safetensors"
+    command = ["transfer", str(face), "--attr", "glasses", "--model", ref, "--runs", str(trained.parent)]
+    assert main(command) == 0
+
+
+def test_a_log_that_ends_in_the_middle_of_a_line(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "torn"
+    shutil.copytree(trained, run)
+    with (run / "log.jsonl").open("a") as log:
+        log.write('{"epoch": 3, "ter')
+    assert main(["info", str(run), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["epochs"] == 2
 
 
 def test_encode_of_a_data_set_has_its_labels_and_csv_and_parquet_agree(trained: Path, celeba: Path) -> None:

@@ -108,6 +108,24 @@ def test_a_sheet_without_any_input(capsys: pytest.CaptureFixture[str]) -> None:
         assert picture.width > 10 * 64
 
 
+def test_a_plane_of_one_row_shows_own_and_off_all_the_same() -> None:
+    plane = ["grid", str(PORTRAIT), "--attr", "glasses", "--align", "celeba"]
+    assert main([*plane, "--grid", "1x7", "--out", "row.png"]) == 0
+    assert main([*plane, "--grid", "3x7", "--out", "plane.png"]) == 0
+    with Image.open("row.png") as row, Image.open("plane.png") as whole:
+        assert row.size == whole.size
+        edge = row.width - 8 * (64 + 3)  # eight columns, each with its gap
+        first = (edge, 0, edge + 64, row.height)  # the picture, own, off
+        assert np.array_equal(np.asarray(row.crop(first)), np.asarray(whole.crop(first)))
+
+
+def test_it_has_a_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--dataset", "swiss-roll", "--epochs", "1"]) == 0
+    capsys.readouterr()
+    assert main(["info", "csvae", "--json"]) == 0  # and not the run, which is newer
+    assert json.loads(capsys.readouterr().out)["run"] == str(runs.PACKAGED)
+
+
 def test_two_attributes_make_a_grid_of_grids(capsys: pytest.CaptureFixture[str]) -> None:
     command = ["grid", str(PORTRAIT), "--attr", "glasses", "--attr", "facial-hair"]
     assert main([*command, "--align", "celeba", "--out", "both.png"]) == 0

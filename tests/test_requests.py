@@ -176,6 +176,25 @@ def test_a_run_that_is_there_is_not_overwritten(trained: Path, capsys: pytest.Ca
     assert (trained / "model.safetensors").read_bytes() == before
 
 
+def test_a_dry_run_finds_what_a_training_would(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["train", "--dataset", "swiss-roll", "--dry-run"]
+    _refused(capsys, 2, [*command, "--out", str(trained)], "not empty")
+    _refused(capsys, 2, ["train", "--resume", str(trained), "--dry-run"], "--dry-run")
+
+
+def test_styles_that_would_be_called_the_same(
+    trained: Path, face: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["transfer", str(face), "--attr", "glasses", "--model", str(trained)]
+    _refused(capsys, 2, [*command, "--pc", "1", "--steps", "99", "--span", "0.4"], "--span")
+
+
+def test_pairs_have_no_sheet(trained: Path, face: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("pairs.csv").write_text(f"input,style_from\n{face},{face}\n")
+    command = ["transfer", "--pairs", "pairs.csv", "--attr", "glasses", "--model", str(trained)]
+    _refused(capsys, 2, [*command, "--sheet"], "--pairs")
+
+
 def test_options_that_resume_cannot_change(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _refused(capsys, 2, ["train", str(trained), "--resume", "--seed", "3"], "--seed")
     _refused(capsys, 2, ["train", str(trained), "--dataset", "swiss-roll"], "--resume")

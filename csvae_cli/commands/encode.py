@@ -45,7 +45,7 @@ def encode(
     precision: PrecisionOption = Precision.auto,
     as_json: Json = False,
 ) -> None:
-    """Write mu and log sigma² of z and of every w, a row a picture.
+    """Write mu and log sigma² of z and of every w, a row a face.
 
     Example: csvae encode faces/ --out codes.npz
     """
@@ -79,4 +79,4 @@ def encode(
     else:
         output.answer(str(out))
     if result.failed:
-        raise WorkError(f"{len(result.failed)} of {result.rows + len(result.failed)} inputs failed.")
+        raise WorkError(f"{len(result.failed)} of {len(result.framed) + len(result.failed)} inputs failed.")

@@ -115,7 +115,7 @@ def transfer(
         off=off,
         own=own,
     )
-    requests.check(inputs, request, style_from, pairs)
+    requests.check(inputs, request, style_from, pairs, overview=sheet or walk)
     loaded = load(model, runs)
     attribute = requests.attribute_of(loaded, attr)
     jobs = requests.jobs(loaded, attribute, inputs, request, style_from, pairs, out)

@@ -92,14 +92,14 @@ def region(model: Model, attribute: int) -> Tensor:
 
 def _where(moved: Tensor) -> Tensor:
     """How strong a change is at each place, as a share of its strongest, 1×1×H×W."""
-    strength = _strength(moved, 1.5)
+    strength = strength_of(moved, 1.5)
     return strength / strength.max().clamp(min=1e-6)
 
 
 def area(where: Tensor, *, taken: bool) -> Area:
     """From an attribute's `region`; taken: the attribute goes, and what one person wears may be larger."""
-    window = _window(*where.shape[2:])
-    core = _main_parts(smooth_step(where, *_REGION))
+    window = window_of(*where.shape[2:])
+    core = main_parts(smooth_step(where, *_REGION))
     if not taken:
         nowhere = torch.zeros_like(core)
         return Area(core * window, nowhere, nowhere)
@@ -111,12 +111,12 @@ def area(where: Tensor, *, taken: bool) -> Area:
 
 def edited(parts: Sequence[Part], moved: Tensor) -> Tensor:
     """Where photos are changed, N×1×H×W in [0, 1]; moved: what the decoder changes, N×C×H×W."""
-    return torch.stack([_edited(part, _strength(moved, 1.0)) for part in parts]).amax(0)
+    return torch.stack([_edited(part, strength_of(moved, 1.0)) for part in parts]).amax(0)
 
 
 def replaced(parts: Sequence[Part], moved: Tensor) -> Tensor:
     """Where the decoded face takes the photo's place, N×1×H×W in [0, 1]."""
-    strength, worn = _strength(moved, 1.0), smooth_step(_strength(moved, 0.7), *_WORN)
+    strength, worn = strength_of(moved, 1.0), smooth_step(strength_of(moved, 0.7), *_WORN)
     dark = smooth_step(strength, *_DARK)
     each = [_edited(part, strength) * torch.maximum(_vanishing(part) * worn, dark) for part in parts]
     return torch.stack(each).amax(0)
@@ -136,12 +136,12 @@ def _edited(part: Part, strength: Tensor) -> Tensor:
     return torch.maximum(part.where.core, part.where.near * smooth_step(strength, *_SEEN))
 
 
-def _strength(change: Tensor, sigma: float) -> Tensor:
+def strength_of(change: Tensor, sigma: float) -> Tensor:
     """How strong a change is at each place, N×1×H×W, smoothed."""
     return blurred(change.square().mean(1, keepdim=True).sqrt(), sigma)
 
 
-def _main_parts(core: Tensor) -> Tensor:
+def main_parts(core: Tensor) -> Tensor:
     """Without the islands that are nowhere full."""
     kept, grown = torch.zeros_like(core), (core >= 0.99).float()
     while not torch.equal(kept, grown):
@@ -149,7 +149,7 @@ def _main_parts(core: Tensor) -> Tensor:
     return core * kept
 
 
-def _window(height: int, width: int) -> Tensor:
+def window_of(height: int, width: int) -> Tensor:
     """1 inside, falling to 0 over the outermost eighth, H×W."""
     down, across = (
         torch.linspace(0, size / (size // 8), size).clamp(max=1)

@@ -95,6 +95,8 @@ def apply(image: Image.Image, place: Place, change: Change) -> Image.Image:
     xs, ys = zip(*((corner.real, corner.imag) for corner in place.part(where).corners()), strict=True)
     left, top = max(math.floor(min(xs)), 0), max(math.floor(min(ys)), 0)
     right, bottom = min(math.ceil(max(xs)), image.width), min(math.ceil(max(ys)), image.height)
+    if right <= left or bottom <= top:  # the photo ends before the change begins
+        return image
     grown = spread(values, place, (left, top, right, bottom)).permute(1, 2, 0).numpy()
     added, greyed, lost = grown[..., :3], grown[..., 3:4].clip(0, 1), grown[..., 4:].clip(0, 1)
     pixels = np.asarray(image).copy()

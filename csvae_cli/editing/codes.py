@@ -58,10 +58,10 @@ def check_suffix(path: Path) -> None:
 
 
 def write(path: Path, found: Arrays) -> None:
-    """In the format of the suffix; a table has a row a picture and a column a number. Raises WorkError."""
+    """In the format of the suffix; a table has a row a face and a column a number. Raises WorkError."""
     buffer = io.BytesIO()
     if path.suffix == ".npz":
-        np.savez(buffer, allow_pickle=False, **found)
+        np.savez(buffer, **found)  # type: ignore[arg-type]  # numpy 1.26 knows no allow_pickle
     elif path.suffix == ".csv":
         columns = _columns(found)
         text = io.StringIO(newline="")

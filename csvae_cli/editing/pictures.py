@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
@@ -139,13 +140,12 @@ def crops(photo: Photo, shape: tuple[int, ...]) -> Tensor:
 
 
 def unique_stems(paths: Iterable[Path]) -> list[str]:
-    """A name for each path: its stem, numbered where two are the same."""
-    seen: dict[str, int] = {}
-    names = []
+    """A name for each path: its stem, numbered where that is taken."""
+    names: dict[str, None] = {}
     for path in paths:
-        seen[path.stem] = seen.get(path.stem, 0) + 1
-        names.append(path.stem if seen[path.stem] == 1 else f"{path.stem}-{seen[path.stem]}")
-    return names
+        numbered = (f"{path.stem}-{number}" for number in count(2))
+        names[next(name for name in chain([path.stem], numbered) if name not in names)] = None
+    return list(names)
 
 
 def _tried(path: Path, shrink_by: _ShrinkBy = lambda _: 1) -> _Read | WorkError:

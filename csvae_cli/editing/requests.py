@@ -45,8 +45,20 @@ def also_of(model: Model, attribute: int, texts: Sequence[str]) -> dict[int, Ten
     return found
 
 
-def check(inputs: Sequence[Path], request: StyleRequest, style_from: Path | None, pairs: Path | None) -> None:
-    """Raises RequestError where options exclude each other or nothing is asked for."""
+def check(
+    inputs: Sequence[Path],
+    request: StyleRequest,
+    style_from: Path | None,
+    pairs: Path | None,
+    *,
+    overview: bool = False,
+) -> None:
+    """Raises RequestError where options exclude each other or nothing is asked for.
+
+    overview: a sheet or an animation of each input's styles is asked for.
+    """
+    if pairs is not None and overview:
+        raise RequestError("--sheet and --walk show the styles of an input; leave them out with --pairs.")
     if pairs is not None and (inputs or style_from is not None):
         raise RequestError("--pairs names its own pictures; leave out INPUTS and --style-from.")
     if pairs is None and not inputs:
@@ -89,7 +101,7 @@ def jobs(
 def read_pairs(path: Path) -> list[tuple[Path, Path]]:
     """Rows of a CSV with the columns input and style_from. Raises RequestError."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise RequestError(f"--pairs {path} cannot be read as a CSV.") from error

@@ -14,7 +14,7 @@ from csvae_cli.data.framing import Framed
 from csvae_cli.editing.editor import Editor, Points
 from csvae_cli.editing.pictures import find_inputs
 from csvae_cli.editing.requests import attribute_of
-from csvae_cli.errors import RequestError
+from csvae_cli.errors import RequestError, WorkError
 from csvae_cli.runs import Model
 from models import subspace as subspaces
 from models.kind import Codes
@@ -55,13 +55,13 @@ def write(
     attributes = [attribute_of(model, name) for name in attrs or model.config.model.edited]
     if len(attrs) > 2 or len(set(attributes)) < len(attributes):
         raise RequestError("--attr names one attribute, or two different ones for a grid of grids.")
-    photos = [editor.open(source) for source in find_inputs(inputs)]
-    if photos:
-        x = editor.faces(photos)
-        labels = [photo.path.stem for photo in photos for _ in photo.framed.places]
+    sources = find_inputs(inputs)
+    found = [_found(one) for one in editor.faces_of(sources)]
+    if found:
+        x = torch.cat([faces for faces, _ in found])
+        labels = [source.stem for source, (faces, _) in zip(sources, found, strict=True) for _ in faces]
     else:
         x, labels = from_pictures(model.statistics.faces), []
-    x = x.to(editor.compute.device)
     if len(attrs) == 2:
         pages = [_both(editor, one[None], attributes, size, span) for one in x]
     elif len(labels) == 1:
@@ -69,36 +69,47 @@ def write(
     else:
         pages = [_people(editor, x, attribute, labels) for attribute in attributes]
     runs.write(path, sheets.png(sheets.stack(pages)))
-    return [photo.framed for photo in photos]
+    return [framed for _, framed in found]
+
+
+def _found(one: tuple[Tensor, Framed] | WorkError) -> tuple[Tensor, Framed]:
+    if isinstance(one, WorkError):
+        raise one
+    return one
 
 
 def _people(editor: Editor, x: Tensor, attribute: int, labels: Sequence[str]) -> Image.Image:
     model = editor.model
     styles = sheets.style_points(model.statistics.subspaces[attribute], model.kind.anchors(attribute)[0])
     title = f"{model.config.model.attributes[attribute]}, {model.config.model.kind}"
-    with torch.no_grad():
-        codes = model.kind.encode(x)
+    codes = editor.encode(x)
     others = model.config.model.others
-    return sheets.people_by_styles(model.kind, x, codes, attribute, *styles, title, labels, others)
+    with torch.no_grad(), editor.compute.autocast():
+        return sheets.people_by_styles(model.kind, x, codes, attribute, *styles, title, labels, others)
 
 
 def _plane(editor: Editor, x: Tensor, attribute: int, size: tuple[int, int], span: float) -> Image.Image:
     """One person: the picture, its reconstruction and without the attribute on the left, then the plane."""
     model = editor.model
-    with torch.no_grad():
-        codes = model.kind.encode(x)
+    codes = editor.encode(x)
     styles, down, across = _axes(model, attribute, size, span)
     faces = [
         x[0].cpu(),
         editor.decode(codes, {})[0],
         editor.decode(codes, {attribute: model.kind.anchors(attribute)[0]})[0],
     ]
-    blank = torch.ones_like(faces[0])
-    left = (faces + [blank] * len(down))[: len(down)]
     drawn = _drawn(editor, codes, [{attribute: point} for point in styles], (len(down), len(across)))
-    cells = torch.stack([to_pictures(torch.stack([left[row], *drawn[row]])) for row in range(len(down))])
+    rows = max(len(faces), len(down))
+    left, right = (_filled(cells, rows) for cells in (torch.stack(faces)[:, None], drawn))
+    cells = to_pictures(torch.cat([left, right], dim=1).flatten(0, 1)).unflatten(0, (rows, -1))
     name = model.config.model.attributes[attribute]
+    down = down + [""] * (rows - len(down))
     return sheets.contact_sheet(cells, down, ["picture", *across], f"{name}: picture, own, off; then styles")
+
+
+def _filled(cells: Tensor, rows: int) -> Tensor:
+    """With blank ones below, rows×columns×C×H×W."""
+    return torch.cat([cells, torch.ones(rows - len(cells), *cells.shape[1:])])
 
 
 def _both(
@@ -110,8 +121,7 @@ def _both(
     """
     model = editor.model
     small = (min(size[0], _WITHIN), min(size[1], _WITHIN))
-    with torch.no_grad():
-        codes = model.kind.encode(x)
+    codes = editor.encode(x)
     (outer, down, across), inner = (_axes(model, attribute, small, span) for attribute in attributes)
     one, other = attributes
     bands = []

@@ -60,7 +60,19 @@ def styles(model: Model, attribute: int, request: StyleRequest) -> list[Style]:
         found.append(Style("off", model.kind.anchors(attribute)[0].cpu()))
     if request.own:
         found.append(Style("own", None))
+    named: dict[str, Tensor | None] = {}
+    for style in found:
+        if style.name in named and not _same(named[style.name], style.point):
+            raise RequestError(
+                f"Two styles would both be called {style.name}; ask for fewer --steps, a smaller --grid or a "
+                "wider --span."
+            )
+        named[style.name] = style.point
     return found or [default_style(model, attribute)]
+
+
+def _same(one: Tensor | None, other: Tensor | None) -> bool:
+    return one is other or (one is not None and other is not None and torch.equal(one, other))
 
 
 def parse_style(model: Model, attribute: int, text: str) -> Style:
