@@ -95,11 +95,11 @@ def ways(editor: Editor, attribute: str, photos: list[Photo], *, taken: bool) ->
     point = parse_style(model, index, "off" if taken else "on").point
     own, drawn = editor.decode(codes, {}), editor.decode(codes, {index: point})
     moved, where = drawn - own, areas.region(model, index)
-    window = areas._window(*where.shape[2:])
-    strength = areas._strength(moved, 1.5)
+    window = areas.window_of(*where.shape[2:])
+    strength = areas.strength_of(moved, 1.5)
     differs = smooth_step(strength, 0.02, 0.06) * window
     hides = smooth_step(strength, 0.06, 0.14) * window
-    core = areas._main_parts(smooth_step(where, 0.2, 0.5)) * window
+    core = areas.main_parts(smooth_step(where, 0.2, 0.5)) * window
     nothing = torch.zeros_like(differs)
     ratio = (drawn.clamp(0, 1) + 0.08) / (own.clamp(0, 1) + 0.08)
     put: dict[str, tuple[Tensor, Tensor]] = {
@@ -140,7 +140,7 @@ def together(images: list[Image.Image], size: int) -> Tensor:
 
 def outside(where: Tensor, photos: list[Photo], images: list[Image.Image]) -> float:
     """The median PSNR where the attribute's region (a tenth of its strongest and more, grown) is not."""
-    area = areas._main_parts(smooth_step(where, 0.1, 0.3))[0]
+    area = areas.main_parts(smooth_step(where, 0.1, 0.3))[0]
     mask = spread(torch.nn.functional.max_pool2d(area, 5, 1, 2), PLACE, (0, 0, 178, 218))[0].numpy() < 0.01
     found = []
     for photo, image in zip(photos, images, strict=True):

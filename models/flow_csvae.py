@@ -132,8 +132,8 @@ class FlowCSVAE(Kind):
             groups[CRITIC] = list(self.critic.parameters())
         return groups if self.reader is None else {READER: list(self.reader.parameters()), **groups}
 
-    def take_finished(self, weights: Mapping[str, Tensor]) -> None:
-        """Take the encoder and decoder of another model's weights, for a new map to be learnt on them.
+    def begun_with(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The encoder and decoder of the other, for a new map to be learnt on them; the rest is its own.
 
         And its reader, but for the last layer where that reads other labels: its features tell the styles.
         """
@@ -144,7 +144,7 @@ class FlowCSVAE(Kind):
             for name, tensor in weights.items()
             if name.partition(".")[0] in parts and name in own and own[name].shape == tensor.shape
         }
-        self.load_state_dict({**own, **taken})
+        return {**own, **taken}
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Codes:  # noqa: ARG002 (the map is blind to labels)
         z, w = split(self.flow.map(self.mu(x)), self.w_dims)

@@ -192,6 +192,10 @@ class Kind(nn.Module, ABC):
                 w.append(self.anchors(attribute)[0].expand_as(own))
         return w
 
+    def begun_with(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """All weights of a training that begins at those of another model: these."""
+        return weights
+
     def settle(self, z_mu: Tensor, y: Tensor) -> None:  # noqa: ARG002 (the labels are for kinds that need them)
         """Called with all of z of training pictures (N×latent_dim) and their labels, before edits.
 

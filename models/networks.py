@@ -22,19 +22,19 @@ from models.priors import label_log_odds
 NetworkName = Literal["paper", "light", "large", "points"]
 
 
-def trunk(network: NetworkName, shape: Sequence[int], width: float = 1.0) -> tuple[nn.Module, int]:
+def trunk(network: NetworkName, shape: Sequence[int]) -> tuple[nn.Module, int]:
     """The part of an encoder that sees x, and the number of features it gives.
 
-    shape: (C, H, W) of a picture or (D,) of a point; width multiplies the channels of `light`.
+    shape: (C, H, W) of a picture or (D,) of a point.
     """
     if network == "points":
         return _mlp(shape[0], 128, 128), 128
-    channels, height, rows = shape
+    channels, height, width = shape
     if network == "paper":
-        return _PaperTrunk(channels, height, rows), 2048
+        return _PaperTrunk(channels, height, width), 2048
     if network == "large":
-        return _LargeTrunk(channels, height, rows), 256 * (height // 16) * (rows // 16)
-    return _LightTrunk(channels, height, rows, width), round(256 * width)
+        return _LargeTrunk(channels, height, width), 256 * (height // 16) * (width // 16)
+    return _LightTrunk(channels, height, width), 256
 
 
 def decoder(network: NetworkName, inputs: int, shape: Sequence[int]) -> nn.Module:
@@ -49,12 +49,12 @@ def decoder(network: NetworkName, inputs: int, shape: Sequence[int]) -> nn.Modul
     return _LightDecoder(inputs, channels, height, width)
 
 
-def gaussian_head(features: int, labels: int, dim: int, log_var: float = -2.0) -> nn.Linear:
-    """(features, labels) -> (mu, log_var), N×2·dim; log_var starts near the value given."""
+def gaussian_head(features: int, labels: int, dim: int) -> nn.Linear:
+    """(features, labels) -> (mu, log_var), N×2·dim; log_var starts near −2."""
     head = nn.Linear(features + labels, 2 * dim)
     with torch.no_grad():
         head.weight[dim:] *= 0.1
-        head.bias[dim:] = log_var
+        head.bias[dim:] = -2
     return head
 
 
@@ -217,21 +217,20 @@ class _PaperDecoder(nn.Module):
 class _LightTrunk(nn.Module):
     """Blocks of 4×4 pixels become channels at once: all convolutions run at a quarter of the size or less."""
 
-    def __init__(self, channels: int, height: int, rows: int, width: float) -> None:
+    def __init__(self, channels: int, height: int, width: int) -> None:
         super().__init__()
-        _divisible(height, rows, 16)
-        a, b, c, features = (round(width * size) for size in (64, 128, 192, 256))
+        _divisible(height, width, 16)
         self.convolutions = nn.Sequential(
             nn.PixelUnshuffle(4),
-            nn.Conv2d(16 * channels, a, 3, 1, 1),
+            nn.Conv2d(16 * channels, 64, 3, 1, 1),
             nn.SiLU(),
-            nn.Conv2d(a, b, 3, 2, 1),
+            nn.Conv2d(64, 128, 3, 2, 1),
             nn.SiLU(),
-            nn.Conv2d(b, c, 3, 2, 1),
+            nn.Conv2d(128, 192, 3, 2, 1),
             nn.Flatten(),  # before the activation, which is slow where its gradient lies otherwise than it
             nn.SiLU(),
         )
-        self.dense = nn.Sequential(nn.Linear(c * (height // 16) * (rows // 16), features), nn.SiLU())
+        self.dense = nn.Sequential(nn.Linear(192 * (height // 16) * (width // 16), 256), nn.SiLU())
 
     def forward(self, x: Tensor) -> Tensor:
         features: Tensor = self.dense(self.convolutions(2 * x - 1))
@@ -286,9 +285,9 @@ class _Residual(nn.Module):
 class _LargeTrunk(nn.Module):
     """As the light trunk, wider, with a residual convolution at every size and nothing dense."""
 
-    def __init__(self, channels: int, height: int, rows: int) -> None:
+    def __init__(self, channels: int, height: int, width: int) -> None:
         super().__init__()
-        _divisible(height, rows, 16)
+        _divisible(height, width, 16)
         self.convolutions = nn.Sequential(
             nn.PixelUnshuffle(4),
             nn.Conv2d(16 * channels, 96, 3, 1, 1),

@@ -79,7 +79,7 @@ class LabelPrior:
 
 
 def label_prior(orientation: Orientation) -> LabelPrior:
-    """The two priors of the paper (see PAPER: re-implementers read 0.1 as a standard deviation)."""
+    """The two priors of the paper (its 0.1 is read as a standard deviation, as others do)."""
     if orientation == "offset":
         return LabelPrior(present_mean=3.0, present_std=1.0, absent_mean=0.0, absent_std=0.1)
     return LabelPrior(present_mean=0.0, present_std=0.1, absent_mean=3.0, absent_std=1.0)

@@ -6,7 +6,6 @@ Only `read` imports numpy and Pillow: to list and to count the pictures takes ne
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from hashlib import sha256
-from io import BytesIO
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,8 +23,8 @@ from csvae_cli.data.celeba_files import (
     read_partition,
     some_of,
 )
-from csvae_cli.data.picture_files import Archive, Folder
-from csvae_cli.errors import RequestError, WorkError, one_of
+from csvae_cli.data.picture_files import Archive, Folder, opened
+from csvae_cli.errors import RequestError, one_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -233,12 +232,7 @@ def _crop(pictures: Folder | Archive, name: str, size: int) -> "NDArray[np.uint8
     import numpy as np
     from PIL import Image
 
-    try:
-        with Image.open(BytesIO(pictures.content(name))) as picture:
-            box = crop_box(*picture.size)
-            small = picture.convert("RGB").resize((size, size), Image.Resampling.BICUBIC, box)
-    except Exception as error:  # what Pillow and zipfile raise on damaged data is of many kinds
-        raise WorkError(
-            f"{name} in {pictures.path} is damaged or not a picture; replace it by the published one."
-        ) from error
+    with opened(pictures, name) as picture:
+        box = crop_box(*picture.size)
+        small = picture.convert("RGB").resize((size, size), Image.Resampling.BICUBIC, box)
     return np.asarray(small)

@@ -8,13 +8,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from hashlib import sha256
-from io import BytesIO
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from csvae_cli.data.picture_files import Pictures, entries
-from csvae_cli.errors import RequestError, UserError, WorkError, one_of
+from csvae_cli.data.picture_files import Pictures, entries, opened
+from csvae_cli.errors import RequestError, one_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -241,13 +240,6 @@ def _grey(pictures: Pictures, name: str) -> "NDArray[np.uint8]":
     import numpy as np
     from PIL import Image
 
-    try:
-        with Image.open(BytesIO(pictures.content(name))) as picture:
-            grey = picture.convert("L").resize((SIZE, SIZE), Image.Resampling.BICUBIC)
-    except UserError:
-        raise
-    except Exception as error:  # what Pillow and zipfile raise on damaged data is of many kinds
-        raise WorkError(
-            f"{name} in {pictures.path} is damaged or not a picture; replace it by the published one."
-        ) from error
+    with opened(pictures, name) as picture:
+        grey = picture.convert("L").resize((SIZE, SIZE), Image.Resampling.BICUBIC)
     return np.asarray(grey)[..., None]

@@ -1,18 +1,23 @@
 """Pictures as they lie on a disk, in a folder or in a zip, which is read in place.
 
 For each: where it is, the pictures' names, what tells one version of a picture from another, and its bytes.
-Nothing here imports numpy or Pillow.
+Pillow is imported when one is opened, not before.
 """
 
 import os
 from collections.abc import Iterator, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
-from csvae_cli.errors import RequestError
+from csvae_cli.errors import RequestError, UserError, WorkError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 class Pictures(Protocol):
@@ -32,6 +37,22 @@ class Pictures(Protocol):
     def content(self, name: str) -> bytes:
         """The file, as Pillow opens it. Raises OSError, and whatever zipfile raises."""
         ...
+
+
+@contextmanager
+def opened(pictures: Pictures, name: str) -> "Iterator[Image]":
+    """One of them, open, as Pillow has it. Raises WorkError where it is damaged, also while it is decoded."""
+    from PIL import Image
+
+    try:
+        with Image.open(BytesIO(pictures.content(name))) as picture:
+            yield picture
+    except UserError:
+        raise
+    except Exception as error:  # what Pillow and zipfile raise on damaged data is of many kinds
+        raise WorkError(
+            f"{name} in {pictures.path} is damaged or not a picture; replace it by the published one."
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from csvae_cli.data.batches import Batches
 from csvae_cli.data.dataset import SplitName
-from csvae_cli.data.encoding import encode_split, take
+from csvae_cli.data.encoding import encode_split
 from csvae_cli.evaluation.figures import Figure
 from csvae_cli.evaluation.subject import Subject
 from csvae_cli.output import Progress
@@ -115,12 +115,8 @@ def _best_style(subject: Subject, part: _Part, column: int) -> Tensor:
     return min(_styles(subject, column), key=distance)
 
 
-@torch.no_grad()
 def _changed(subject: Subject, part: _Part, rows: Tensor, column: int, style: Tensor) -> Tensor:
-    points = {column: style.to(subject.compute.device)}
-    with subject.compute.autocast():
-        x = subject.kind.switch(take(part.codes, rows), points, subject.model.others(points))
-    return x.float().clamp(0, 1).cpu()
+    return torch.cat(list(subject.switched(part.codes, rows, {column: style}))).cpu()
 
 
 def _apart(targets: Tensor, pictures: Tensor) -> Tensor:
