@@ -54,7 +54,8 @@ def grid(
 ) -> None:
     """Draw one sheet: people down, styles across; of a single picture, the plane of its styles.
 
-    Without pictures it shows the faces that the training put aside. Rows and columns are called by their p.
+    Without pictures it shows the faces that the training put aside. Labels of rows and columns
+    are what --at (w1, w2) and --also (pc1+2.00) of csvae transfer take.
     Example: csvae grid
     """
     from csvae_cli import output

@@ -10,7 +10,8 @@ from csvae_cli.commands.options import RUNS, Json, Runs
 
 def info(
     run: Annotated[
-        Path | None, typer.Argument(metavar="[RUN]", help="A run directory; by default the newest.")
+        Path | None,
+        typer.Argument(metavar="[RUN]", help="A run directory; by default the newest, else csvae's own."),
     ] = None,
     runs: Runs = RUNS,
     as_json: Json = False,

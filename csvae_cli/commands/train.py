@@ -33,7 +33,11 @@ def train(
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option("--preset", metavar="NAME", help="All settings at once: default, thorough or paper."),
+        typer.Option(
+            "--preset",
+            metavar="NAME",
+            help="All settings at once: default (minutes), thorough (hours) or paper.",
+        ),
     ] = None,
     network: Annotated[
         Network | None,
@@ -46,7 +50,8 @@ def train(
         typer.Option(
             "--keep",
             metavar="ATTR",
-            help="Give ATTR a W of its own, so that edits leave it alone; none: not even the default's.",
+            help="Give ATTR a W of its own, so that edits leave it alone; may be repeated. CelebA's default with "
+            "flow-csvae: male, young, smiling; none: nothing.",
         ),
     ] = None,
     labels: Annotated[
@@ -63,8 +68,12 @@ def train(
         int | None,
         typer.Option("--epochs", min=1, help="Passes over the data; with --resume, the new total."),
     ] = None,
-    batch_size: Annotated[int | None, typer.Option("--batch-size", min=2)] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0)] = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", min=2, help="Pictures a step, of all processes.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Of all that is random; 0 by default.")
+    ] = None,
     device: Device = "auto",
     precision: PrecisionOption = Precision.auto,
     data_dir: DataDir = None,

@@ -55,7 +55,8 @@ def transfer(
         typer.Option(
             "--also",
             metavar="NAME[=STYLE]",
-            help="Another attribute in the same picture: on (if you name no style), off, pc1+2.00 or 1.5,-2.",
+            help="Another attribute in the same picture: on (if you name no style), off, own, pc1+2.00, "
+            "pc1+1.00pc2-0.50 or 1.5,-2.",
         ),
     ] = None,
     strength: Annotated[
@@ -68,7 +69,7 @@ def transfer(
         bool,
         typer.Option(
             "--decoded/--photo",
-            help="Write what the decoder draws, square, as PNG; or the photo with the change in it.",
+            help="The small square that the model draws, as PNG; or the whole photo with the change in it (default).",
         ),
     ] = False,
     sheet: Annotated[

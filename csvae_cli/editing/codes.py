@@ -54,7 +54,7 @@ def check_suffix(path: Path) -> None:
         from importlib.util import find_spec
 
         if find_spec("pyarrow") is None:
-            raise RequestError("Parquet needs pyarrow; install it with pip install 'csvae[parquet]'.")
+            raise RequestError("Parquet needs pyarrow; install it with pip install pyarrow.")
 
 
 def write(path: Path, found: Arrays) -> None:

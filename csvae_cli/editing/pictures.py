@@ -219,7 +219,7 @@ def _to_srgb(image: Image.Image, icc: bytes) -> Image.Image:
 
 def _learn_heic(path: Path) -> None:
     if find_spec("pillow_heif") is None:
-        raise WorkError(f"{path}: HEIC needs pillow-heif; install it with pip install 'csvae[heic]'.")
+        raise WorkError(f"{path}: HEIC needs pillow-heif; install it with pip install pillow-heif.")
     import pillow_heif
 
     pillow_heif.register_heif_opener()
