@@ -30,7 +30,7 @@ ModelRef = Annotated[
     typer.Option(
         "--model",
         metavar="REF",
-        help="A run directory, weights in one, or csvae: its own. Default: the newest under --runs, else csvae.",
+        help="A run directory, weights in one, or csvae, its own. Default: the newest of --runs, else csvae.",
     ),
 ]
 Runs = Annotated[

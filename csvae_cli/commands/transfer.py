@@ -69,7 +69,7 @@ def transfer(
         bool,
         typer.Option(
             "--decoded/--photo",
-            help="The small square that the model draws, as PNG; or the whole photo with the change in it (default).",
+            help="The small square that the model draws, as PNG; or the photo with the change (default).",
         ),
     ] = False,
     sheet: Annotated[
