@@ -50,8 +50,8 @@ def train(
         typer.Option(
             "--keep",
             metavar="ATTR",
-            help="Give ATTR a W of its own, so that edits leave it alone; may be repeated. By default flow-csvae "
-            "keeps CelebA's male, young, smiling; none: nothing.",
+            help="Give ATTR a W of its own, so that edits leave it alone; may be repeated. flow-csvae keeps "
+            "CelebA's male, young, smiling by default; none: nothing.",
         ),
     ] = None,
     labels: Annotated[
