@@ -41,6 +41,22 @@ class Change:
     added: Tensor
 
 
+@dataclass(frozen=True)
+class _Layers:
+    """What a change is made of, in the model's frame: pictures N×C×H×W, and where each is shown, N×1×H×W.
+
+    own, drawn: the face decoded as it is, and as it shall be; edited: where the photo takes what changes from
+    one to the other; faded: where `drawn` takes its place; rests: where `cleared` does.
+    """
+
+    own: Tensor
+    drawn: Tensor
+    cleared: Tensor
+    edited: Tensor
+    faded: Tensor
+    rests: Tensor
+
+
 def changes(parts: Sequence[Part], photo: Tensor, own: Tensor, drawn: Tensor) -> list[Change]:
     """One for each face. photo, own, drawn: as it is, decoded so, and decoded as it shall be, N×C×H×W."""
     known = (1 - areas.edited(parts, drawn - own)).square()
@@ -48,22 +64,35 @@ def changes(parts: Sequence[Part], photo: Tensor, own: Tensor, drawn: Tensor) ->
     own, drawn = lit.chunk(2)
     if own.shape[1] == 3:
         own, drawn = held(own, drawn, photo)
+    return _twice_as_large(_layers(parts, photo, own, drawn))
+
+
+def _layers(parts: Sequence[Part], photo: Tensor, own: Tensor, drawn: Tensor) -> _Layers:
+    """own, drawn: in the photo's light and colours."""
     moved = drawn - own
     edited, faded = areas.edited(parts, moved), areas.replaced(parts, moved)
+    nowhere = torch.zeros_like(edited)
     taken = [part for part in parts if part.taken]
-    rests, cleared = torch.zeros_like(edited), photo
+    rests, cleared = nowhere, photo
     if taken:
+        drawn = no_paler(drawn, photo, areas.edited(taken, moved))
+    if own.shape[1] == 1:  # a grey model's photo keeps its colours
+        faded = nowhere
+    elif taken:
         cleared = without_thin(photo)
         rests = areas.beside(taken) * undrawn(photo, cleared, own)
-        drawn = no_paler(drawn, photo, areas.edited(taken, moved))
-    if moved.shape[1] == 1:  # grey: the photo keeps its colours
-        faded, rests = torch.zeros_like(faded), torch.zeros_like(rests)
-    height, width = moved.shape[2:]
-    left, right, top, bottom = _bounds((edited + rests).amax((0, 1)) > 0, _BESIDE) or (0, width, 0, height)
-    own, drawn = crisp(torch.cat([own, drawn])[..., top:bottom, left:right]).chunk(2)
+    return _Layers(own, drawn, cleared, edited, faded, rests)
+
+
+def _twice_as_large(layers: _Layers) -> list[Change]:
+    """The change of each face, with crisp edges."""
+    height, width = layers.own.shape[2:]
+    changed = (layers.edited + layers.rests).amax((0, 1)) > 0
+    left, right, top, bottom = _bounds(changed, _BESIDE) or (0, width, 0, height)
+    own, drawn = crisp(torch.cat([layers.own, layers.drawn])[..., top:bottom, left:right]).chunk(2)
     edited, faded, rests, cleared = (
         interpolate(one[..., top:bottom, left:right], scale_factor=2, mode="bilinear")
-        for one in (edited, faded, rests, cleared)
+        for one in (layers.edited, layers.faded, layers.rests, layers.cleared)
     )
     dimmed, greyed, left_over = dimming(own, drawn)
     stays, rests = (1 - faded) * (1 - rests), (1 - faded) * rests
