@@ -47,9 +47,12 @@ def main() -> None:
             answer, clock = run.with_suffix(".json"), run.with_suffix(".seconds")
             if not clock.exists():
                 began = time.monotonic()
-                command = [*csvae, "train", "--kind", "flow-csvae", "--dataset", dataset]
-                command += ["--from", options.start, "--data-dir", str(options.data_dir), "--out", str(run)]
-                command += ["--labels", str(labels)] if labels else []
+                command = [*csvae, "train", "--data-dir", str(options.data_dir)]
+                if (run / "config.json").exists():
+                    command += ["--resume", str(run)]
+                else:
+                    command += ["--kind", "flow-csvae", "--dataset", dataset, "--from", options.start]
+                    command += ["--out", str(run), *(["--labels", str(labels)] if labels else [])]
                 subprocess.run(command, check=True)
                 clock.write_text(str(time.monotonic() - began))
             if not answer.exists():

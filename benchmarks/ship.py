@@ -44,8 +44,8 @@ def main() -> None:
         for name, tensor in model.kind.state_dict().items()
         if not name.startswith(model.kind.for_training)
     }
+    faces = _faces(options.faces, model.config.model.shape)  # perhaps of the model that ships now
     runs.write_tensors(target.model, kept)
-    faces = _faces(options.faces, model.config.model.shape)
     labels = torch.zeros(len(faces), len(model.config.model.attributes), dtype=torch.int8)
     statistics = replace(model.statistics, faces=faces, labels=labels)
     runs.write_statistics(target.statistics, statistics, model.config.model.attributes)

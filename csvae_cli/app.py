@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from types import FrameType
 from typing import Annotated
 
@@ -78,6 +79,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run() -> None:
     """The `csvae` command."""
     signal.signal(signal.SIGTERM, _terminate)
+    if isinstance(sys.stdout, TextIOWrapper):  # names of files may be any bytes
+        sys.stdout.reconfigure(errors="surrogateescape")
     sys.exit(main())
 
 

@@ -20,7 +20,7 @@ def console(*, error: bool = True) -> "Console":
     """stderr's console (or stdout's), as it is now: NO_COLOR, pipes, dumb terminals are Rich's to honour."""
     from rich.console import Console
 
-    return Console(stderr=error, highlight=False, soft_wrap=True)
+    return Console(stderr=error, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 def answer(text: str) -> None:

@@ -105,7 +105,9 @@ def create(root: Path, name: str, config: RunConfig) -> Run:
         try:
             run.path.mkdir(parents=True)
             break
-        except FileExistsError:
+        except FileExistsError as error:
+            if not run.path.exists():  # a link to nowhere on the way
+                raise WorkError(f"Cannot create {run.path}; choose another --out or --runs.") from error
             attempt += 1
         except OSError as error:
             raise WorkError(f"Cannot create {run.path}: {error.strerror}; choose another --out.") from error
@@ -115,7 +117,11 @@ def create(root: Path, name: str, config: RunConfig) -> Run:
 
 def check_new(path: Path) -> None:
     """Raises RequestError where a run cannot be made at this path, which must not be there or be empty."""
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    try:
+        taken = path.exists() and (not path.is_dir() or any(path.iterdir()))
+    except OSError as error:
+        raise RequestError(f"{path} cannot be looked at: {error.strerror}; choose another --out.") from error
+    if taken:
         raise RequestError(f"{path} exists and is not empty; choose another --out, or --resume it.")
 
 
@@ -265,7 +271,7 @@ def load(ref: str | None, root: Path) -> Model:
         )
     kind = build(config.model.kind, **config.model.build_options())
     load_weights(kind, read_tensors(weights), weights)
-    return Model(kind.eval(), config, read_statistics(run.statistics, config), run.path.name)
+    return Model(kind.eval(), config, read_statistics(run.statistics, config), run.path.resolve().name)
 
 
 def load_weights(model: Kind, tensors: Mapping[str, Tensor], origin: Path) -> None:

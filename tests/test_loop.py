@@ -482,6 +482,15 @@ def test_the_time_left_goes_by_the_pace_of_the_stage(now: list[float]) -> None:
     assert clock.left(state, Tick(4, 0.3, 7, 1.0)) == pytest.approx(100 * 2.7)
 
 
+def test_the_time_left_of_a_training_that_goes_on_within_an_epoch(now: list[float]) -> None:
+    clock, state = clocked({"one": 10})
+    state.epoch = 4  # and nine tenths of the next one are over
+    now[0] = 1.0
+    clock.left(state, Tick(5, 0.92, 8, 1.0))
+    now[0] = 2.0
+    assert clock.left(state, Tick(5, 0.96, 4, 1.0)) == pytest.approx(5.04 / 0.04)
+
+
 def test_the_time_left_knows_that_an_epoch_of_the_autoencoder_takes_five_of_the_reader(
     now: list[float],
 ) -> None:

@@ -136,6 +136,8 @@ def _frame(image: Image.Image, name: str, framing: Framing) -> Framed:
     usual = _usual(*image.size)
     if len(chosen) == 1 and usual is not None and usual.distance(chosen[0]) < _ALIKE:
         return Framed((usual,), "aligned", len(found))
+    if framing.face == "all":  # of a group, those who are wholly in it
+        chosen = tuple(place for place in chosen if _shown(place, image)) or chosen
     for place in chosen:
         _check_shown(place, image, name)
     return Framed(chosen, "found", len(found))
@@ -221,9 +223,14 @@ def _choose(found: list[Place], which: Which, name: str) -> tuple[Place, ...]:
 
 
 def _check_shown(place: Place, image: Image.Image, name: str) -> None:
-    """Raises WorkError where too much of the face itself, within the frame, is outside the picture."""
+    """Raises WorkError where the face is not `_shown`."""
+    if not _shown(place, image):
+        raise WorkError(f"The face in {name} lies half outside the picture; take one that shows it whole.")
+
+
+def _shown(place: Place, image: Image.Image) -> bool:
+    """Whether enough of the face itself, within the frame, is inside the picture."""
     steps = [-0.6 + 1.2 * (step + 0.5) / 12 for step in range(12)]
     points = [place.middle + u * place.right + (v + 0.09) * place.down for u in steps for v in steps]
     inside = sum(0 <= point.real < image.width and 0 <= point.imag < image.height for point in points)
-    if inside < _SHOWN * len(points):
-        raise WorkError(f"The face in {name} lies half outside the picture; take one that shows it whole.")
+    return inside >= _SHOWN * len(points)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def arrays(
     kinds that have them: gives `p_<attr>`.
     """
     found: Arrays = {
-        "files": np.array(files),
+        "files": np.array([os.fsencode(file).decode(errors="replace") for file in files]),  # names are bytes
         "labels": labels,
         "attributes": np.array(attributes),
         "z_mu": codes.z_mu.cpu().numpy(),

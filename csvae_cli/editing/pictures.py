@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from csvae_cli.data.batches import from_pictures
@@ -22,6 +22,9 @@ HEIC = (".heic", ".heif")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", *HEIC)
 
 _MAX_PIXELS = 120_000_000
+
+_DESCRIBING = (270, 271, 272, 305, 306, 315, 33432)
+"""TIFF's description, make, model, software, time, artist and copyright."""
 
 _ShrinkBy = Callable[[tuple[int, int]], int]
 
@@ -63,16 +66,24 @@ def find_inputs(paths: Sequence[Path]) -> list[Path]:
     """Files as they are named, folders as the pictures in them, by name. Raises RequestError."""
     found: list[Path] = []
     for path in paths:
-        if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
-            if not inside:
-                raise RequestError(f"There are no pictures in {path} ({', '.join(SUFFIXES)}).")
-            found += inside
-        elif not path.exists():
-            raise RequestError(f"{path} is not there.")
-        else:
-            found.append(path)
+        try:
+            if path.is_dir():
+                inside = sorted(filter(_is_picture, path.iterdir()))
+                if not inside:
+                    raise RequestError(f"There are no pictures in {path} ({', '.join(SUFFIXES)}).")
+                found += inside
+            elif not path.exists():
+                raise RequestError(f"{path} is not there.")
+            else:
+                found.append(path)
+        except OSError as error:
+            raise RequestError(f"{path} cannot be looked at: {error.strerror}.") from error
     return found
+
+
+def _is_picture(path: Path) -> bool:
+    """By its name; hidden files, as some systems put beside pictures, are none."""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
 def open_photo(path: Path, framing: Framing) -> Photo:
@@ -176,13 +187,15 @@ def _read(path: Path, shrink_by: _ShrinkBy) -> _Read:
         raise WorkError(f"{path} is not a picture that csvae can read.") from error
     except MemoryError as error:
         raise WorkError(f"{path} needs more memory than there is; shrink it first.") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except WorkError:
+        raise
+    except Exception as error:  # what Pillow raises on odd data is of many kinds
         raise WorkError(f"{path} cannot be read as a picture: {error}.") from error
 
 
 def _upright(opened: Image.Image) -> tuple[Image.Image, Kept]:
-    upright = ImageOps.exif_transpose(opened)
-    exif = upright.getexif()
+    opened.load()
+    upright, exif = _turned(opened)
     icc: bytes = upright.info.get("icc_profile") or b""
     alpha = upright.convert("RGBA").getchannel("A") if upright.has_transparency_data else None
     grey = upright.mode in ("1", "L", "LA", "La", "I", "F") or upright.mode.startswith("I;")
@@ -192,7 +205,35 @@ def _upright(opened: Image.Image) -> tuple[Image.Image, Kept]:
         upright = _to_srgb(upright, icc)
     if icc[16:20] != b"RGB ":
         icc = b""  # of colours that the copy does not have
-    return upright.convert("RGB"), Kept(exif.tobytes() if len(exif) else b"", icc, alpha, grey)
+    return upright.convert("RGB"), Kept(exif, icc, alpha, grey)
+
+
+def _turned(opened: Image.Image) -> tuple[Image.Image, bytes]:
+    """Upright, and its EXIF; where that cannot be read, as it is, and where it cannot be written, without."""
+    try:
+        described = _described(opened) if opened.format == "TIFF" else None
+        upright = ImageOps.exif_transpose(opened)
+    except MemoryError:
+        raise
+    except Exception:  # EXIF is written by anybody
+        return opened.copy(), b""
+    exif = upright.getexif() if described is None else described
+    try:
+        return upright, exif.tobytes() if len(exif) else b""
+    except Exception:
+        return upright, b""
+
+
+def _described(opened: Image.Image) -> Image.Exif:
+    """What a TIFF says of its picture: its EXIF lies among tags that say how the pixels lie."""
+    every, exif = opened.getexif(), Image.Exif()
+    for tag in _DESCRIBING:
+        if tag in every:
+            exif[tag] = every[tag]
+    for place in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+        if part := every.get_ifd(place):
+            exif[place] = dict(part)
+    return exif
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

@@ -88,7 +88,7 @@ def jobs(
     else:
         if style_from is not None and not style_from.is_file():
             raise RequestError(f"--style-from {style_from} is not there.")
-        edits = [(source, style_from) for source in find_inputs(inputs)]
+        edits = [(source, style_from) for source in dict.fromkeys(find_inputs(inputs))]
     sources = list(dict.fromkeys(source for source, _ in edits))
     name = model.config.model.attributes[attribute]
     folders = {

@@ -12,6 +12,7 @@ from csvae_cli.data.batches import from_pictures, to_pictures
 from csvae_cli.data.encoding import take
 from csvae_cli.data.framing import Framed
 from csvae_cli.editing.editor import Editor, Points
+from csvae_cli.editing.groups import in_groups
 from csvae_cli.editing.pictures import find_inputs
 from csvae_cli.editing.requests import attribute_of
 from csvae_cli.errors import RequestError, WorkError
@@ -29,6 +30,8 @@ def target(model: Model, out: Path | None, *, force: bool) -> Path:
     Raises RequestError where the named file exists and force does not allow it.
     """
     if out is not None:
+        if out.is_dir():
+            raise RequestError(f"{out} is a folder; --out names a PNG file.")
         if out.exists() and not force:
             raise RequestError(f"{out} exists; --force overwrites it.")
         return out
@@ -56,7 +59,9 @@ def write(
     if len(attrs) > 2 or len(set(attributes)) < len(attributes):
         raise RequestError("--attr names one attribute, or two different ones for a grid of grids.")
     sources = find_inputs(inputs)
-    found = [_found(one) for one in editor.faces_of(sources)]
+    if any(source.resolve() == path.resolve() for source in sources):
+        raise RequestError(f"{path} is an input; choose another --out.")
+    found = [_found(one) for part in in_groups(editor.faces_of, sources) for one in part]
     if found:
         x = torch.cat([faces for faces, _ in found])
         labels = [source.stem for source, (faces, _) in zip(sources, found, strict=True) for _ in faces]

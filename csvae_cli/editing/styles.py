@@ -54,7 +54,8 @@ def styles(model: Model, attribute: int, request: StyleRequest) -> list[Style]:
         found += plane(model, attribute, *request.grid, request.span)
     if request.at is not None:
         if len(request.at) != dim:
-            raise RequestError(f"--at takes {dim} number{'s' * (dim > 1)} for {name}, not {len(request.at)}.")
+            numbers = f"{dim} number{'s' * (dim > 1)}"
+            raise RequestError(f"A point of the W of {name} has {numbers}, not {len(request.at)}.")
         found.append(Style("at" + _comma(request.at), torch.tensor(request.at)))
     if request.off:
         found.append(Style("off", model.kind.anchors(attribute)[0].cpu()))
@@ -129,7 +130,7 @@ def parse_point(text: str) -> tuple[float, ...]:
     except ValueError:
         point = ()
     if not point or not all(-1e6 < value < 1e6 for value in point):
-        raise RequestError(f"--at takes numbers with commas between, as in 1.5,-2, not “{text}”.")
+        raise RequestError(f"A point is numbers with commas between, as in 1.5,-2, not “{text}”.")
     return point
 
 

@@ -104,12 +104,16 @@ def run_jobs(editor: Editor, jobs: Sequence[Job], manner: Manner) -> Iterator[Ed
 
     Of several processes each does its share.
     """
+    inputs = frozenset(
+        path.resolve() for job in jobs for path in (job.source, job.style_from) if path is not None
+    )
     style_from = lru_cache(maxsize=256)(partial(editor.style_of, attribute=manner.attribute))
 
     def work(group: Sequence[_Planned]) -> list[Edited | Failed]:
         photos = editor.open_all([planned.job.source for planned in group])
         opened = [
-            _open(manner, planned, photo, style_from) for planned, photo in zip(group, photos, strict=True)
+            _open(manner, planned, photo, style_from, inputs)
+            for planned, photo in zip(group, photos, strict=True)
         ]
         drawn = iter(_draw(editor, [one for one in opened if isinstance(one, _Opened)], manner))
         return [
@@ -173,7 +177,11 @@ def _suffix(job: Job, manner: Manner) -> str:
 
 
 def _open(
-    manner: Manner, planned: _Planned, photo: Photo | WorkError, style_from: Callable[[Path], Style]
+    manner: Manner,
+    planned: _Planned,
+    photo: Photo | WorkError,
+    style_from: Callable[[Path], Style],
+    inputs: frozenset[Path],
 ) -> _Opened | Failed:
     job = planned.job
     try:
@@ -189,7 +197,7 @@ def _open(
             tuple(job.folder / f"{name}{mark}{suffix}" for mark in marks) for name in _names(job, manner)
         )
         extras = [job.folder / name for name in _extras(manner)]
-        _check_targets(job.source, [*extras, *(t for row in targets for t in row)], force=manner.force)
+        _check_targets(inputs, [*extras, *(t for row in targets for t in row)], force=manner.force)
     except UserError as error:
         return Failed(job.source, str(error))
     return _Opened(job, photo, styles, targets)
@@ -281,11 +289,13 @@ def _extras(manner: Manner) -> dict[str, Draw]:
     return {name: draw for name, (asked, draw) in wanted.items() if asked}
 
 
-def _check_targets(source: Path, targets: list[Path], *, force: bool) -> None:
-    """Raises WorkError where a file would be overwritten that must not be."""
+def _check_targets(inputs: frozenset[Path], targets: list[Path], *, force: bool) -> None:
+    """Raises WorkError where a file would be overwritten that must not be; inputs: resolved."""
     for target in targets:
-        if target.exists():
-            if target.samefile(source):
-                raise WorkError(f"{target} would be written over itself; choose another --out.")
-            if not force:
+        try:
+            if target.resolve() in inputs:
+                raise WorkError(f"{target} would be written over an input; choose another --out.")
+            if target.exists() and not force:
                 raise WorkError(f"{target} exists; --force overwrites it.")
+        except OSError as error:
+            raise WorkError(f"Cannot write {target}: {error.strerror}.") from error

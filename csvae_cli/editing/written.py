@@ -7,6 +7,7 @@ from typing import Any
 from PIL import Image, ImageCms
 
 from csvae_cli.editing.pictures import HEIC, Kept
+from csvae_cli.errors import WorkError
 
 _FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
 _QUALITY = 95
@@ -19,12 +20,14 @@ def written_suffix(path: Path) -> str:
 
 
 def encode_picture(image: Image.Image, suffix: str, kept: Kept | None = None) -> bytes:
-    """The bytes of a file of that suffix, an RGB picture with what is kept; lossy formats at quality 95."""
+    """The bytes of a file of that suffix, an RGB picture with what is kept; lossy formats at quality 95.
+
+    Raises WorkError where the format cannot hold it.
+    """
     kept = kept or Kept()
-    if kept.grey:
-        image = image.convert("L")
+    image = image.convert("L") if kept.grey else image.copy()
+    image.info.clear()  # Pillow writes some of it, and what is kept is said below
     if kept.alpha is not None and suffix not in (".jpg", ".jpeg"):
-        image = image.copy()
         image.putalpha(kept.alpha)
     options: dict[str, Any] = {"exif": kept.exif} if kept.exif else {}
     if kept.icc and not kept.grey:
@@ -37,7 +40,10 @@ def encode_picture(image: Image.Image, suffix: str, kept: Kept | None = None) ->
     elif form == "TIFF":
         options["compression"] = "tiff_deflate"
     buffer = io.BytesIO()
-    image.save(buffer, form, **options)
+    try:
+        image.save(buffer, form, **options)
+    except Exception as error:  # of many kinds: a side too long, EXIF too large
+        raise WorkError(f"It cannot be written as {form}: {error}.") from error
     return buffer.getvalue()
 
 

@@ -19,7 +19,7 @@ from csvae_cli.errors import RequestError, StoppedError
 from csvae_cli.processes import Processes
 from csvae_cli.training import checkpoint
 from csvae_cli.training.interrupt import polite_stop
-from csvae_cli.training.loop import Epoch, Tick, stage_at, train
+from csvae_cli.training.loop import Epoch, Stage, Tick, stage_at, train
 from csvae_cli.training.profile import Profile
 from csvae_cli.training.report import Report, look
 from csvae_cli.training.state import State, noise_seed, start
@@ -189,7 +189,7 @@ class _Clock:
 
     def __init__(self, config: TrainingConfig, state: State) -> None:
         self.config = config
-        self.stage = stage_at(config, state.epoch)
+        self.stage: Stage | None = None  # until the first tick: a training may go on within an epoch
         self.first, self.began = _work(config, state.epoch), time.monotonic()
         self.pace = 0.0
 
