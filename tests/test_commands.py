@@ -323,6 +323,26 @@ def test_folders_of_inputs_have_names_of_their_own(trained: Path, tmp_path: Path
     assert [Path(name).parent.name for name in _files()] == ["x-2-2-glasses", "x-2-glasses", "x-glasses"]
 
 
+def test_a_picture_that_is_named_twice_is_edited_once(
+    trained: Path, face: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["transfer", str(face), str(face), "--attr", "glasses", "--model", str(trained)]
+    assert main(command) == 0
+    assert capsys.readouterr().out.split() == ["face-glasses/on.jpg"]
+
+
+def test_an_edit_is_not_written_over_another_input(
+    trained: Path, face: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["transfer", str(face), "--attr", "glasses", "--model", str(trained)]
+    assert main(command) == 0
+    before = Path("face-glasses/on.jpg").read_bytes()
+    capsys.readouterr()
+    assert main([*command[:2], "face-glasses/on.jpg", *command[2:], "--force"]) == 1
+    assert "over an input" in capsys.readouterr().err
+    assert Path("face-glasses/on.jpg").read_bytes() == before
+
+
 def test_weights_are_found_under_the_runs(trained: Path, face: Path) -> None:
     ref = f"{trained.name}/best.safetensors"
     command = ["transfer", str(face), "--attr", "glasses", "--model", ref, "--runs", str(trained.parent)]

@@ -2,6 +2,8 @@
 
 import io
 import os
+import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +62,67 @@ def test_orientation_is_applied_and_exif_and_profile_stay_unless_stripped(portra
     assert _apart(bare, seen).mean() < 2  # the profile was sRGB's: the colours stay
 
 
+def test_exif_that_nobody_can_write_again_is_left_out(portrait: Image.Image) -> None:
+    """A place 12 m below the sea, as a signed number where the standard has unsigned ones."""
+    directories = struct.pack("<HHHIIIHHHIII", 1, 0x8825, 4, 1, 26, 0, 1, 6, 10, 1, 44, 0)
+    portrait.save(
+        "p.jpg", exif=b"Exif\0\0II*\0" + struct.pack("<I", 8) + directories + struct.pack("<ii", -12, 1)
+    )
+    with Image.open("p.jpg") as picture, pytest.raises((struct.error, TypeError)):
+        picture.getexif().tobytes()
+    assert _edited("p.jpg").size == portrait.size
+    assert main(["encode", "p.jpg"]) == 0
+
+
+def test_a_tiff_keeps_what_it_says_of_its_picture(portrait: Image.Image) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION], exif[MODEL] = 6, "A telephone"
+    exif[0x0132], exif[0x8769] = "2026:11:27 20:00:00", {0x829A: 0.01}
+    portrait.transpose(Image.Transpose.ROTATE_90).save("p.tif", exif=exif.tobytes())
+    seen = _edited("p.tif")
+    assert seen.size == portrait.size
+    assert seen.getexif()[MODEL] == "A telephone"
+    assert seen.getexif().get(ORIENTATION, 1) == 1
+    assert seen.getexif()[0x0132] == "2026:11:27 20:00:00"
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
+def test_nothing_is_left_of_what_is_stripped(suffix: str, portrait: Image.Image) -> None:
+    exif = Image.Exif()
+    exif[MODEL] = "A telephone"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    comment = {"comment": "at home"} if suffix == ".jpg" else {}
+    portrait.save(f"p{suffix}", exif=exif, icc_profile=profile, **comment)
+    for options in (["--strip"], ["--strip", "--own"]):
+        bare = _edited(f"p{suffix}", *options)
+        assert MODEL not in bare.getexif()
+        assert not {"icc_profile", "exif", "comment"} & set(bare.info)
+        shutil.rmtree("p-glasses")
+
+
+def test_one_name_that_is_too_long_stops_no_other(
+    portrait: Image.Image, capsys: pytest.CaptureFixture[str]
+) -> None:
+    portrait.save("a" * 250 + ".jpg")
+    portrait.save("b.jpg")
+    assert main(["transfer", "a" * 250 + ".jpg", "b.jpg", "--attr", "glasses"]) == 1
+    said = capsys.readouterr()
+    assert said.out.split() == ["b-glasses/on.jpg"]
+    assert "Cannot write" in said.err
+
+
+def test_names_of_any_bytes_and_hidden_files(portrait: Image.Image) -> None:
+    Path("many").mkdir()
+    portrait.save(Path("many") / os.fsdecode(b"caf\xe9.jpg"))
+    (Path("many") / "._caf.jpg").write_bytes(b"what some systems put beside a picture")
+    for name in ("codes.csv", "codes.npz", "codes.parquet"):
+        assert main(["encode", "many", "--out", name]) == 0
+    assert np.load("codes.npz")["files"].tolist() == ["many/caf\ufffd.jpg"]
+    command = [sys.executable, "-m", "csvae_cli", "transfer", "many", "--attr", "glasses"]
+    strict = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    assert subprocess.run(command, env=strict, capture_output=True, check=False).returncode == 0
+
+
 @pytest.mark.parametrize("suffix", [".png", ".webp", ".tif"])
 def test_alpha_stays(suffix: str, portrait: Image.Image) -> None:
     alpha = Image.linear_gradient("L").resize(portrait.size)
@@ -113,7 +176,7 @@ def test_a_picture_is_never_written_over_itself(
     portrait.save("on-glasses/on.png")
     before = Path("on-glasses/on.png").read_bytes()
     assert main(["transfer", "on-glasses/on.png", "--attr", "glasses", "--force"]) == 1
-    assert "over itself" in capsys.readouterr().err
+    assert "over an input" in capsys.readouterr().err
     assert Path("on-glasses/on.png").read_bytes() == before
 
 

@@ -195,6 +195,22 @@ def test_pairs_have_no_sheet(trained: Path, face: Path, capsys: pytest.CaptureFi
     _refused(capsys, 2, [*command, "--sheet"], "--pairs")
 
 
+def test_a_sheet_is_no_folder_and_never_over_an_input(
+    trained: Path, face: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["grid", str(face), "--model", str(trained), "--force", "--out"]
+    before = face.read_bytes()
+    _refused(capsys, 2, [*command, str(face)], "is an input")
+    _refused(capsys, 2, [*command, str(trained)], "is a folder")
+    assert face.read_bytes() == before
+
+
+def test_a_place_with_brackets_in_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("x[/y]").mkdir(parents=True)
+    assert main(["datasets", "x[/y]"]) == 0
+    assert "x[/y]" in capsys.readouterr().out.replace("\n", "")
+
+
 def test_options_that_resume_cannot_change(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _refused(capsys, 2, ["train", str(trained), "--resume", "--seed", "3"], "--seed")
     _refused(capsys, 2, ["train", str(trained), "--dataset", "swiss-roll"], "--resume")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from csvae_cli.data.batches import from_pictures
@@ -225,14 +225,11 @@ def _turned(opened: Image.Image) -> tuple[Image.Image, bytes]:
 
 
 def _described(opened: Image.Image) -> Image.Exif:
-    """What a TIFF says of its picture: its EXIF lies among tags that say how the pixels lie."""
+    """What a TIFF says of its picture, among tags that say how the pixels lie; Pillow cannot write the rest."""
     every, exif = opened.getexif(), Image.Exif()
     for tag in _DESCRIBING:
         if tag in every:
             exif[tag] = every[tag]
-    for place in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-        if part := every.get_ifd(place):
-            exif[place] = dict(part)
     return exif
 
 
