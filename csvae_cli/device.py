@@ -44,6 +44,7 @@ def resolve(device: str = "auto", precision: Precision = "auto") -> Compute:
     processes = of_environment()
     if chosen == torch.device("cuda") and processes.count > 1:
         chosen = torch.device(_checked(f"cuda:{processes.local}"))
+    if chosen.type == "cuda" and chosen.index is not None:
         torch.cuda.set_device(chosen)
     has_bf16 = _has_bf16(chosen)
     if precision == "auto":

@@ -269,8 +269,16 @@ def load(ref: str | None, root: Path) -> Model:
         raise RequestError(
             f"{run.path} has no trained weights yet; go on with csvae train --resume {run.path}."
         )
-    kind = build(config.model.kind, **config.model.build_options())
-    load_weights(kind, read_tensors(weights), weights)
+    with torch.random.fork_rng(devices=[]):  # what only training needs may be missing: then it is this
+        torch.manual_seed(0)
+        kind = build(config.model.kind, **config.model.build_options())
+    own = kind.state_dict()
+    tensors = {
+        name: tensor
+        for name, tensor in read_tensors(weights).items()
+        if not name.startswith(kind.for_training) or (name in own and own[name].shape == tensor.shape)
+    }
+    load_weights(kind, tensors, weights)
     return Model(kind.eval(), config, read_statistics(run.statistics, config), run.path.resolve().name)
 
 

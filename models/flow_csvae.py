@@ -36,6 +36,8 @@ _CHUNK, _CONTRASTED, _LOOKED_AT, _MEASURED = 256, 4000, 100, 16
 a change of the code changes.
 """
 
+_PLAIN_SEED = 1
+
 _FREE, _CLEAR = 0.4, 0.95
 """The share of edits that take a style of nobody, and the probability with which those are to be seen."""
 
@@ -49,8 +51,8 @@ class FlowCSVAE(Kind):
     Three groups, each trained in a stage of its own: a `reader` of labels from pictures, whose features tell
     the autoencoder what matters to the eye (none for points); the `autoencoder`; the `map`. Where styles are
     edited a `critic` is trained beside the map, and tells it what gives exchanged styles away; and a last
-    stage, `edits`, lets the decoder draw edits too, with everything else at rest. Between these two the
-    reader may be taught on with pictures as they are (`plain-reader`): so are those who will judge the edits.
+    stage, `edits`, lets the decoder draw edits too, with everything else at rest. Between these two another
+    reader may be taught, with pictures as they are (`plain-reader`): so are those who will judge the edits.
     """
 
     undisturbed = (PLAIN_READER, EDITS)
@@ -145,6 +147,23 @@ class FlowCSVAE(Kind):
             if name.partition(".")[0] in parts and name in own and own[name].shape == tensor.shape
         }
         return {**own, **taken}
+
+    def train(self, mode: bool = True) -> "FlowCSVAE":
+        """Where the reader only looks, it stays in eval mode."""
+        super().train(mode)
+        if self.reader is not None:
+            self.reader.train(mode and self.stage in (None, READER, PLAIN_READER))
+        return self
+
+    def begin_stage(self) -> Sequence[str]:
+        """A new reader is taught on pictures as they are: it sees what the one before lets pass in edits."""
+        if self.stage != PLAIN_READER or self.reader is None:
+            return ()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(_PLAIN_SEED)
+            fresh = networks.Reader(self.shape, self.labels)
+        self.reader.load_state_dict(fresh.state_dict())
+        return (READER,)
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Codes:  # noqa: ARG002 (the map is blind to labels)
         z, w = split(self.flow.map(self.mu(x)), self.w_dims)
@@ -382,7 +401,7 @@ class FlowCSVAE(Kind):
         weights = torch.stack([self._outside(i, rows, y) for i in self.styled])
         for i, weight in zip(self.styled, weights, strict=True):
             (present, around_present), (absent, around_absent) = (
-                self._looked_at(rows, chosen[:_CONTRASTED], weight) for chosen in alike(y.cpu(), i, kept)
+                self._looked_at(rows, chosen, weight) for chosen in alike(y.cpu(), i, kept, _CONTRASTED)
             )
             with torch.autocast(codes.device.type, enabled=False):
                 matrix, offset = contrast(present, absent, self.w_dims[i], (around_present, around_absent))

@@ -192,6 +192,10 @@ class Kind(nn.Module, ABC):
                 w.append(self.anchors(attribute)[0].expand_as(own))
         return w
 
+    def begin_stage(self) -> Sequence[str]:
+        """Called before the first step of a training, of each of its stages; the groups that begin anew."""
+        return ()
+
     def begun_with(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """All weights of a training that begins at those of another model: these."""
         return weights

@@ -74,18 +74,25 @@ def _silent(features: Tensor, elsewhere: Tensor) -> Tensor:
     return told[:, count:]
 
 
-def alike(y: Tensor, attribute: int, kept: Tensor) -> tuple[Tensor, Tensor]:
+def alike(y: Tensor, attribute: int, kept: Tensor, most: int) -> tuple[Tensor, Tensor]:
     """Rows with the attribute, and as many at most without it for every combination of the kept labels.
 
-    y: N×k; kept: the columns of labels that edits leave alone. The rows are the first that fit.
+    y: N×k; kept: the columns of labels that edits leave alone; most: how many of either. Of more, every so
+    many rows, since rows may be sorted by what they show.
     """
     combination = combinations(y[:, kept])
     present, absent = ((y[:, attribute] == label).nonzero()[:, 0] for label in (1, 0))
+    present = _evenly(present, most)
     chosen = [absent[:0]]
     for number in combination[present].unique().tolist():
         room = int((combination[present] == number).sum())
-        chosen.append(absent[combination[absent] == number][:room])
+        chosen.append(_evenly(absent[combination[absent] == number], room))
     return present, torch.cat(chosen)
+
+
+def _evenly(rows: Tensor, count: int) -> Tensor:
+    count = min(count, len(rows))
+    return rows[torch.arange(count, device=rows.device) * len(rows) // max(count, 1)]
 
 
 def combinations(y: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.distributions import MultivariateNormal, Normal
 
 from models.flow import Flow
-from models.flow_csvae import EDITS
+from models.flow_csvae import AUTOENCODER, EDITS, PLAIN_READER, READER
 from models.kind import MAP, Codes, build
 from models.priors import ClassGaussians
 
@@ -353,3 +353,43 @@ def test_at_the_end_the_map_takes_to_w_what_z_still_says_of_a_label():
         ended = model.flow.linear.clone()
         model.end_map(s, y)  # what is left is as likely chance
         torch.testing.assert_close(model.flow.linear, ended, atol=1e-3, rtol=0)
+
+
+def of_pictures():
+    torch.manual_seed(0)
+    return build(
+        "flow-csvae", network="light", shape=(3, 32, 32), labels=1, latent_dim=6, w_dims=(2,), styled=1
+    )
+
+
+def test_the_reader_learns_in_its_own_stages_and_only_looks_in_others():
+    model = of_pictures()
+    x, y = torch.rand(8, 3, 32, 32), torch.tensor([[1], [0]] * 4, dtype=torch.int8)
+    for stage in (AUTOENCODER, EDITS, READER):
+        model.stage = stage
+        model.train()
+        before = {name: t.clone() for name, t in model.reader.named_buffers()}
+        sum(model.terms(x, y, torch.Generator().manual_seed(0)).values()).backward()
+        moved = any(not torch.equal(t, before[name]) for name, t in model.reader.named_buffers())
+        assert moved == (stage == READER), stage
+    model.eval()
+    assert not model.reader.training
+
+
+def test_plain_pictures_are_read_by_a_reader_that_has_seen_nothing_else():
+    model, other = of_pictures(), of_pictures()
+    for stage in (READER, AUTOENCODER, EDITS):
+        model.stage = stage
+        before = {name: t.clone() for name, t in model.state_dict().items()}
+        model.begin_stage()
+        assert all(torch.equal(t, before[name]) for name, t in model.state_dict().items())
+    torch.rand(3)
+    drawn = torch.random.get_rng_state()
+    model.stage = other.stage = PLAIN_READER
+    other.reader.head.weight.data.zero_()  # whatever it was
+    for one in (model, other):
+        one.begin_stage()
+    assert torch.equal(torch.random.get_rng_state(), drawn)
+    for name, t in model.state_dict().items():
+        assert torch.equal(t, other.state_dict()[name]), name
+    assert not torch.equal(model.reader.head.weight, before["reader.head.weight"])

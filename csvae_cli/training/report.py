@@ -1,6 +1,6 @@
 """What is looked at now and then in a training: validation, the leak of z, statistics of W, a sheet."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from PIL import Image
@@ -37,11 +37,13 @@ def look(model: Kind, train: Batches, valid: Batches, config: RunConfig, compute
     """All of it, from some 6,000 training and 2,000 validation pictures. Leaves the model in eval mode."""
     model.eval()
     model.wake()
-    codes, y = encode_split(model, train, _looked_at(train), compute, with_labels=True)
+    rows = _looked_at(train)
+    codes, y = encode_split(model, train, rows, compute, with_labels=True)
     model.settle(codes.z_mu, y)
-    codes = replace(codes, z_mu=model.at_rest(codes.z_mu))
+    # A user's pictures have no labels, nor have those whom the probe reads.
+    read, _ = encode_split(model, train, rows, compute, with_labels=False)
     codes_valid, y_valid = encode_split(model, valid, _VALID_CODES, compute, with_labels=False)
-    probe = fit_probe(codes.z_mu, y, seed=config.training.seed)
+    probe = fit_probe(read.z_mu, y, seed=config.training.seed)
     leak = balanced_accuracy(probe.logits(codes_valid.z_mu) > 0, y_valid)
     statistics = _statistics(model, codes, y, valid)
     return Report(

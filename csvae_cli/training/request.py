@@ -162,8 +162,8 @@ def _prepare(request: Request, processes: Processes) -> tuple[RunConfig, Dataset
 
 def _check_shared(training: TrainingConfig) -> None:
     count = of_environment().count
-    if training.batch_size % count:
-        fitting = -(-training.batch_size // count) * count
+    if training.batch_size % count or training.batch_size < 2 * count:
+        fitting = max(-(-training.batch_size // count), 2) * count
         raise RequestError(
             f"{count} processes cannot share batches of {training.batch_size} evenly; "
             f"start a training with --batch-size {fitting}, or fewer processes."

@@ -150,6 +150,8 @@ class _Saver:
             line["stage"] = epoch.stage
         if report is not None:
             line |= {"valid": report.terms, "leak": report.leak}
+        if epoch.epoch - 1 == stage_at(self.config.training, epoch.epoch - 1).first:
+            self.progress = replace(self.progress, best=None)  # what a stage learns, the one before has not
         runs.append_line(self.run.log, json.dumps(line))
         self.progress = replace(self.progress, log_lines=self.progress.log_lines + 1)
         if report is not None:
