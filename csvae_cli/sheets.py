@@ -74,7 +74,7 @@ def beside(sheets: Sequence[Image.Image]) -> Image.Image:
 
 def style_points(subspace: SubspaceStatistics, absent: Tensor) -> tuple[list[str], list[Tensor]]:
     """The styles that a sheet shows of W_i, with their names: off, mean, and along the principal axes."""
-    names, points = ["off", "mean"], [absent, subspace.present_mean]
+    names, points = ["off", "on"], [absent, subspace.present_mean]
     for axis in range(min(len(subspace.stds), 3)):
         for coefficient in (-2.0, -1.0, 1.0, 2.0):
             names.append(f"pc{axis + 1} {coefficient:+g}")

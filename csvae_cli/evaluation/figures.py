@@ -39,8 +39,8 @@ MEANINGS: dict[str, str] = {
     "leak_w_auroc": "the same as area under the ROC curve",
     "leak_other_w": "read from another attribute's w, balanced accuracy (chance 0.5)",
     "adversary": "read from z by the model's own adversary: not a measure of the leak",
-    "accepted": "switched at the class mean, both ways, and accepted by the judge (the paper's Table 1)",
-    "added": "put on at the class mean, accepted by the judge",
+    "accepted": "put on in the default style and taken off, and accepted by the judge (the paper's Table 1)",
+    "added": "put on in the default style (the class mean; flow-csvae's is clearer), accepted by the judge",
     "added_mean": "put on in 25 styles within two standard deviations, accepted: the mean over styles",
     "added_worst": "the same: the worst of the styles",
     "removed": "taken off, accepted by the judge",
@@ -64,7 +64,8 @@ MEANINGS: dict[str, str] = {
     "psnr": "of reconstructions, dB, of the mean squared error over all pictures",
     "ssim": "structural similarity of reconstructions",
     "factor": "R² of a true style factor",
-    "target_changed": "squared error, the same person's real picture against the changed one (Method 2)",
+    "target_changed": "squared error, the same person's real picture against the changed one (Method 2); "
+    "the style is chosen on other people",
     "original_changed": "squared error, the original against the changed one (Method 2)",
     "target_original": "squared error, the real picture against the original (Method 2)",
 }

@@ -58,7 +58,7 @@ def row(subject: Subject, name: str) -> Image.Image:
     column = subject.model.config.model.index(name)
     statistics = subject.model.statistics.subspaces[column]
     face = _rows(subject, column, 0, 1)
-    names = ["picture", "own", "off", "mean"]
+    names = ["picture", "own", "off", "on"]
     found = [
         _originals(subject, face),
         _decoded(subject, face, {}),
