@@ -1,27 +1,30 @@
 """The stage `edits` again for a finished flow-csvae: its decoder learns to hold what edits leave alone.
 
     python benchmarks/redraw.py MODEL --data-dir DIR --out REDRAWN [--epochs 10] [--hold 10000] [--share 0.7]
+        [--others blurred disturbed residual pooling]
 
-A new reader is taught first, on pictures that nothing disturbs, as other readers are; encoder, map and W stay
-what they are. The decoder of REDRAWN is the mean of the one before and the one after, which draws hardly
-worse than the first and holds hardly less than the second (Wortsman et al. 2022, Robust fine-tuning of
-zero-shot models). A second start goes on where the first was stopped.
+A new reader is taught first, on pictures that nothing disturbs, as other readers are; encoder, map and
+W stay what they are. With --others readers of other makes hold edits, too, one of all in each step. The
+decoder of REDRAWN is the mean of the one before and the one after, which draws hardly worse than the
+first and holds hardly less than the second (Wortsman et al. 2022, Robust fine-tuning of zero-shot
+models). A second start goes on where the first was stopped.
 """
 
 import argparse
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
+import readers
 from torch import Tensor
 
 from csvae_cli import runs
 from csvae_cli.config import to_json
 from csvae_cli.data import sources
+from csvae_cli.data.batches import Batches
 from csvae_cli.device import resolve
-from csvae_cli.training import checkpoint
+from csvae_cli.processes import ALONE
+from csvae_cli.training import checkpoint, session
 from csvae_cli.training.state import start
 from models.flow_csvae import EDITS, READER
 from models.kind import build
@@ -36,6 +39,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10, help="epochs of edits")
     parser.add_argument("--hold", type=float, default=10_000.0)
     parser.add_argument("--shown", type=float, default=8_000.0)
+    parser.add_argument("--others", nargs="*", choices=readers.MAKES, default=[], help="further readers")
     parser.add_argument("--share", type=float, default=0.7, help="of the decoder after, in the mean")
     parser.add_argument("--data-dir", type=Path, required=True)
     options = parser.parse_args()
@@ -44,11 +48,24 @@ def main() -> None:
     if not run.config.exists():
         stages = {READER: options.reader, EDITS: options.epochs}
         prepare(source, run, options.data_dir, stages, {"hold": options.hold, "shown": options.shown})
-    subprocess.run([sys.executable, "-m", "csvae_cli", "train", "--resume", str(run.path)], check=True)
+    train(run, options.data_dir, options.others)
     before, after = runs.read_tensors(source.model), runs.read_tensors(run.model)
     runs.write_tensors(target.model, mean(before, after, options.share))
     shutil.copyfile(source.statistics, target.statistics)
     shutil.copyfile(run.config, target.config)
+
+
+def train(run: runs.Run, data_dir: Path, makes: list[str]) -> None:
+    """To the end, from where it stands."""
+    config, compute = runs.read_config(run.config), resolve()
+    data = sources.read(config.data.dataset, data_dir, config.model.keep)
+    pictures = Batches(data.splits["train"], compute)
+    others = [readers.taught(make, pictures, compute, run.path / "readers") for make in makes]
+    state, progress = session.resume(run, config, data, compute, None, ALONE)
+    if others:
+        readers.ask_one_of(state.model.reader, others, state.noise)
+    if state.epoch < config.training.epochs:
+        session.train_run(run, config, data, compute, state, progress, ALONE)
 
 
 def prepare(

@@ -1,0 +1,67 @@
+"""All stages of a flow-csvae again, from where its encoder and decoder stand: a longer training of these.
+
+    python benchmarks/longer.py RUN --data-dir DIR --out LONGER [--reader 8] [--autoencoder 40] [--map 10]
+        [--plain-reader 3] [--edits 10] [--seed 1]
+
+Readers, map and W are learnt anew. A second start goes on where the first was stopped.
+"""
+
+import argparse
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from csvae_cli import runs
+from csvae_cli.config import to_json
+from csvae_cli.data import sources
+from csvae_cli.device import resolve
+from csvae_cli.training import checkpoint
+from csvae_cli.training.state import start
+from models.flow_csvae import AUTOENCODER, EDITS, PLAIN_READER, READER
+from models.kind import MAP, build
+
+STAGES = {READER: 8, AUTOENCODER: 40, MAP: 10, PLAIN_READER: 3, EDITS: 10}
+KEPT = ("trunk.", "mu_head.", "log_var_head.", "decoder.")
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=1)
+    for stage, epochs in STAGES.items():
+        parser.add_argument(f"--{stage}", type=int, default=epochs, metavar="EPOCHS")
+    options = parser.parse_args()
+    source, target = runs.Run(options.run), runs.Run(options.out)
+    if not target.config.exists():
+        stages = {stage: getattr(options, stage.replace("-", "_")) for stage in STAGES}
+        prepare(source, target, options.data_dir, stages, options.seed)
+    subprocess.run([sys.executable, "-m", "csvae_cli", "train", "--resume", str(target.path)], check=True)
+
+
+def prepare(source: runs.Run, run: runs.Run, data_dir: Path, stages: dict[str, int], seed: int) -> None:
+    """A run before its first epoch, with the weights of the other's encoder and decoder."""
+    found = runs.read_config(source.config)
+    data = sources.read(found.data.dataset, data_dir, found.model.keep)
+    epochs = sum(stages.values())
+    training = replace(found.training, epochs=epochs, stages=stages, report_every=epochs, seed=seed)
+    torch.manual_seed(seed)
+    model = build(found.model.kind, **found.model.build_options())
+    old = runs.read_tensors(source.model)
+    model.load_state_dict(
+        {name: old[name] if name.startswith(KEPT) else own for name, own in model.state_dict().items()}
+    )
+    where = replace(found.data, data_dir=str(data_dir), fingerprint=data.fingerprint)
+    run.path.mkdir(parents=True, exist_ok=True)
+    checkpoint.save(run, start(model, training, resolve()), checkpoint.Progress(0, None))
+    # Last: a run that has it is one that was prepared.
+    runs.write(run.config, to_json(replace(found, training=training, data=where)).encode())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""Readers of labels of several makes, for edits to be held by more than one (docs/trials.md, row 67).
+
+What one reader does not see in an edit another may; a decoder that is held by all of them moves
+labels less for a classifier that none of them is.
+"""
+
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from csvae_cli import runs
+from csvae_cli.data.batches import Batches
+from csvae_cli.device import Compute
+from models.disturbing import disturbed, mirrored
+from models.filters import blurred
+from models.networks import Reader
+from models.priors import class_weights, known_cross_entropy
+
+BATCH, EPOCHS = 64, 4
+
+
+class Plain(nn.Module):
+    """The package's reader without its normalisation."""
+
+    def __init__(self, channels: int, labels: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        widths = ((channels, 32, 2), (32, 64, 2), (64, 64, 1), (64, 128, 2), (128, 128, 1), (128, 192, 2))
+        for inputs, outputs, stride in widths:
+            layers += [nn.Conv2d(inputs, outputs, 3, stride, 1), nn.SiLU()]
+        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.LazyLinear(labels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.layers(2 * x - 1)
+        return logits
+
+
+class Block(nn.Module):
+    """A residual block at half the size (He et al. 2016)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.way = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, 2, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+            nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
+        self.short = nn.Conv2d(inputs, outputs, 1, 2, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.way(x) + self.short(x))
+
+
+class Residual(nn.Module):
+    """Three residual blocks, and the mean over places."""
+
+    def __init__(self, channels: int, labels: int) -> None:
+        super().__init__()
+        first = [nn.Conv2d(channels, 32, 5, 2, 2, bias=False), nn.BatchNorm2d(32), nn.ReLU()]
+        self.blocks = nn.Sequential(*first, Block(32, 64), Block(64, 128), Block(128, 192))
+        self.head = nn.Linear(192, labels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.blocks(2 * x - 1).mean((2, 3)))
+        return logits
+
+
+class Pooling(nn.Module):
+    """Convolutions of the whole size and maxima (Simonyan and Zisserman 2015)."""
+
+    def __init__(self, channels: int, labels: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for inputs, outputs in pairwise((channels, 24, 64, 128, 192)):
+            layers += [nn.Conv2d(inputs, outputs, 3, 1, 1), nn.ReLU(), nn.MaxPool2d(2)]
+        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.3), nn.LazyLinear(labels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.layers(2 * x - 1)
+        return logits
+
+
+def _softened(x: Tensor, noise: torch.Generator) -> Tensor:
+    """Two batches in three blurred by up to two pixels."""
+    amount, share = torch.rand(2, generator=noise).tolist()
+    return blurred(x, 2 * amount) if share < 2 / 3 else x
+
+
+MAKES: dict[str, tuple[type[nn.Module], Callable[[Tensor, torch.Generator], Tensor] | None]] = {
+    "blurred": (Plain, _softened),
+    "disturbed": (Plain, disturbed),
+    "residual": (Residual, None),
+    "pooling": (Pooling, disturbed),
+}
+"""By name: a network, and what is done to the pictures that it learns from."""
+
+
+def taught(make: str, train: Batches, compute: Compute, place: Path) -> nn.Module:
+    """A reader of that make, at rest: from the file in place, else taught for four epochs and kept there."""
+    network, change = MAKES[make]
+    torch.manual_seed(0)
+    reader = network(train.x.shape[-1], train.y.shape[1]).to(compute.device)
+    reader(train.rows(torch.arange(2))[0])
+    file = place / f"{make}.safetensors"
+    if not file.exists():
+        print(f"teaching a reader: {make}", flush=True)
+        _teach(reader, train, change, compute)
+        runs.write_tensors(file, reader.state_dict())
+    reader.load_state_dict(runs.read_tensors(file))
+    return reader.eval().requires_grad_(False)
+
+
+def _teach(
+    reader: nn.Module,
+    train: Batches,
+    change: Callable[[Tensor, torch.Generator], Tensor] | None,
+    compute: Compute,
+) -> None:
+    noise = torch.Generator(compute.device).manual_seed(0)
+    weight = class_weights(train.y)
+    steps = len(train) // BATCH
+    optimiser = torch.optim.AdamW(reader.parameters(), lr=1e-3, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, EPOCHS * steps)
+    for _ in range(EPOCHS):
+        order = torch.randperm(len(train), generator=noise, device=compute.device)
+        for index in order.split(BATCH)[:steps]:
+            x, y = train.rows(index)
+            x = mirrored(x, noise)
+            with compute.autocast():
+                logits = reader(x if change is None else change(x, noise))
+            loss = known_cross_entropy(logits.float(), y, torch.where(y == 1, weight[1], weight[0]))
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+
+
+def ask_one_of(reader: Reader, others: list[nn.Module], noise: torch.Generator) -> None:
+    """From now on, wherever the reader only looks, it or one of the others answers, at random."""
+    own = reader.logits
+
+    def logits(x: Tensor) -> Tensor:
+        chosen = int(torch.randint(len(others) + 1, (), generator=noise))
+        answer: Tensor = own(x) if reader.training or chosen == 0 else others[chosen - 1](x)
+        return answer
+
+    reader.logits = logits  # type: ignore[method-assign]
