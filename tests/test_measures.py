@@ -803,10 +803,18 @@ def values(figures):
 
 
 def test_a_perfect_actor_leaves_nothing_between_target_and_changed():
-    figures = compared(scenes(VALIDATING, TESTING), "valid", exclusive=True)
+    data = scenes(VALIDATING, TESTING)
+    learnt = acted([("l", 50, place, VALID) for place in range(3)])
+    data = replace(data, splits={**data.splits, "train": learnt})
+    figures = compared(data, "valid", exclusive=True)
     assert {figure.pictures for figure in figures} == {6}
     moved = lit(VALID - 40, VALID - 40)  # one bar goes, another comes
     assert values(figures) == pytest.approx([0, moved, moved], rel=1e-4, abs=1e-4)
+
+
+def test_the_style_of_validation_is_not_chosen_on_it():
+    figures = compared(scenes(VALIDATING, TESTING), "valid", exclusive=True)
+    assert value(figures, "target_changed") == pytest.approx(lit(VALID - 150), rel=1e-4)  # the class mean
 
 
 def test_the_style_is_chosen_on_validation_whatever_the_test_split_would_like():
