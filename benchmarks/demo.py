@@ -26,20 +26,9 @@ def main() -> None:
     Image.fromarray(portrait(2, glasses=False, facial_hair=False, size=512)).save(face)
     Image.fromarray(portrait(16, glasses=True, facial_hair=False, size=512)).save(friend)
 
-    step(
-        "transfer",
-        str(PORTRAIT),
-        "--attr",
-        "glasses",
-        "--pc",
-        "1",
-        "--out",
-        str(FOLDER),
-        "--force",
-        "--model",
-        "csvae",
-    )
-    step("grid", str(PORTRAIT), "--out", str(FOLDER / "portrait.png"), "--force", "--model", "csvae")
+    portrayed = (str(PORTRAIT), "--model", "csvae", "--force")
+    step("transfer", *portrayed, "--attr", "glasses", "--pc", "1", "--out", str(FOLDER))
+    step("grid", *portrayed, "--out", str(FOLDER / "portrait.png"))
 
     step("train", "--dataset", "toy-faces", "--epochs", "3")
     # Decoded: after so short a training the model's own small pictures say more than a changed photo.

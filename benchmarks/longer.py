@@ -13,18 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from beginning import begin
 
 from csvae_cli import runs
-from csvae_cli.config import to_json
-from csvae_cli.data import sources
-from csvae_cli.device import resolve
-from csvae_cli.training import checkpoint
-from csvae_cli.training.state import start
 from models.flow_csvae import AUTOENCODER, EDITS, PLAIN_READER, READER
 from models.kind import MAP, build
 
 STAGES = {READER: 8, AUTOENCODER: 40, MAP: 10, PLAIN_READER: 3, EDITS: 10}
-KEPT = ("trunk.", "mu_head.", "log_var_head.", "decoder.")
 
 
 def main() -> None:
@@ -47,20 +42,13 @@ def main() -> None:
 def prepare(source: runs.Run, run: runs.Run, data_dir: Path, stages: dict[str, int], seed: int) -> None:
     """A run before its first epoch, with the weights of the other's encoder and decoder."""
     found = runs.read_config(source.config)
-    data = sources.read(found.data.dataset, data_dir, found.model.keep)
     epochs = sum(stages.values())
     training = replace(found.training, epochs=epochs, stages=stages, report_every=epochs, seed=seed)
     torch.manual_seed(seed)
     model = build(found.model.kind, **found.model.build_options())
-    old = runs.read_tensors(source.model)
-    model.load_state_dict(
-        {name: old[name] if name.startswith(KEPT) else own for name, own in model.state_dict().items()}
-    )
-    where = replace(found.data, data_dir=str(data_dir), fingerprint=data.fingerprint)
-    run.path.mkdir(parents=True, exist_ok=True)
-    checkpoint.save(run, start(model, training, resolve()), checkpoint.Progress(0, None))
-    # Last: a run that has it is one that was prepared.
-    runs.write(run.config, to_json(replace(found, training=training, data=where)).encode())
+    known = {name: t for name, t in runs.read_tensors(source.model).items() if not name.startswith("reader.")}
+    model.load_state_dict(model.begun_with(known))
+    begin(run, found, training, model, data_dir)
 
 
 if __name__ == "__main__":

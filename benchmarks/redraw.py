@@ -16,16 +16,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import readers
+from beginning import begin
 from torch import Tensor
 
 from csvae_cli import runs
-from csvae_cli.config import to_json
 from csvae_cli.data import sources
 from csvae_cli.data.batches import Batches
 from csvae_cli.device import resolve
 from csvae_cli.processes import ALONE
-from csvae_cli.training import checkpoint, session
-from csvae_cli.training.state import start
+from csvae_cli.training import session
 from models.flow_csvae import EDITS, READER
 from models.kind import build
 
@@ -57,7 +56,9 @@ def main() -> None:
 
 def train(run: runs.Run, data_dir: Path, makes: list[str]) -> None:
     """To the end, from where it stands."""
-    config, compute = runs.read_config(run.config), resolve()
+    config = runs.read_config(run.config)
+    # A step that a GPU has recorded would always ask the same reader.
+    compute = resolve("cpu" if makes else "auto")
     data = sources.read(config.data.dataset, data_dir, config.model.keep)
     pictures = Batches(data.splits["train"], compute)
     others = [readers.taught(make, pictures, compute, run.path / "readers") for make in makes]
@@ -73,7 +74,6 @@ def prepare(
 ) -> None:
     """A run before its first epoch, with the weights of the finished model."""
     found = runs.read_config(source.config)
-    data = sources.read(found.data.dataset, data_dir, found.model.keep)
     epochs = sum(stages.values())
     weights = {**found.training.weights, **weights}
     training = replace(
@@ -83,11 +83,7 @@ def prepare(
     # A run's own reader has taught these edits already: another one finds what it let pass.
     known = {name: t for name, t in runs.read_tensors(source.model).items() if not name.startswith("reader.")}
     runs.load_weights(model, known, source.path)
-    where = replace(found.data, data_dir=str(data_dir), fingerprint=data.fingerprint)
-    run.path.mkdir(parents=True, exist_ok=True)
-    checkpoint.save(run, start(model, training, resolve()), checkpoint.Progress(0, None))
-    # Last: a run that has it is one that was prepared.
-    runs.write(run.config, to_json(replace(found, training=training, data=where)).encode())
+    begin(run, found, training, model, data_dir)
 
 
 def mean(before: dict[str, Tensor], after: dict[str, Tensor], share: float) -> dict[str, Tensor]:

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from models.evenly import evenly
+
 _COMPONENTS, _RIDGE, _LIGHTS = 200, 0.3, 4
 
 _CLEAR, _LEAST = 1.6, 1.4
@@ -82,17 +84,12 @@ def alike(y: Tensor, attribute: int, kept: Tensor, most: int) -> tuple[Tensor, T
     """
     combination = combinations(y[:, kept])
     present, absent = ((y[:, attribute] == label).nonzero()[:, 0] for label in (1, 0))
-    present = _evenly(present, most)
+    present = evenly(present, most)
     chosen = [absent[:0]]
     for number in combination[present].unique().tolist():
         room = int((combination[present] == number).sum())
-        chosen.append(_evenly(absent[combination[absent] == number], room))
+        chosen.append(evenly(absent[combination[absent] == number], room))
     return present, torch.cat(chosen)
-
-
-def _evenly(rows: Tensor, count: int) -> Tensor:
-    count = min(count, len(rows))
-    return rows[torch.arange(count, device=rows.device) * len(rows) // max(count, 1)]
 
 
 def combinations(y: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from csvae_cli.data.dataset import Split
 from csvae_cli.device import Compute
+from models.evenly import evenly
 from models.fusible import Fusible
 
 _CHUNK = 256
@@ -51,12 +52,6 @@ class Batches:
         else:
             x = x.to(self.device)
         return from_pictures(x) if x.dtype == torch.uint8 else x
-
-
-def evenly(rows: Tensor, count: int) -> Tensor:
-    """`count` of the rows at most, evenly over them, in order."""
-    count = min(count, len(rows))
-    return rows[torch.arange(count, device=rows.device) * len(rows) // max(count, 1)]
 
 
 @Fusible

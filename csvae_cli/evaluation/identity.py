@@ -15,11 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from csvae_cli.data.batches import evenly, to_pictures
+from csvae_cli.data.batches import to_pictures
 from csvae_cli.data.celeba import crop_box
 from csvae_cli.evaluation.figures import Figure
 from csvae_cli.evaluation.subject import Subject
 from csvae_cli.output import Progress
+from models.evenly import evenly
 
 _PICTURES = 100
 _SIZE = 112

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from csvae_cli.data.batches import Batches, evenly
+from csvae_cli.data.batches import Batches
 from csvae_cli.data.dataset import Dataset
 from csvae_cli.device import Compute
 from csvae_cli.evaluation import cache
 from csvae_cli.evaluation.figures import Figure
 from csvae_cli.evaluation.subject import Subject
 from csvae_cli.output import Progress
+from models.evenly import evenly
 from models.filters import blurred
 from models.judge import Judge, fit_judge
 from models.networks import Classifier

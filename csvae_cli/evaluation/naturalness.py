@@ -15,11 +15,12 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from csvae_cli.data.batches import Batches, evenly
+from csvae_cli.data.batches import Batches
 from csvae_cli.evaluation.figures import Figure
 from csvae_cli.evaluation.strata import matched, partners
 from csvae_cli.evaluation.subject import Subject
 from csvae_cli.output import Progress
+from models.evenly import evenly
 from models.judge import fit_judge
 from models.kind import Codes, Rows
 

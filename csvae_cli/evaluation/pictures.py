@@ -7,8 +7,9 @@ from PIL import Image
 from torch import Tensor
 
 from csvae_cli import sheets
-from csvae_cli.data.batches import evenly, to_pictures
+from csvae_cli.data.batches import to_pictures
 from csvae_cli.evaluation.subject import Subject
+from models.evenly import evenly
 from models.subspace import along_axes, plane
 
 _PEOPLE, _DONORS = 8, 8

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from csvae_cli.data.batches import evenly
 from csvae_cli.evaluation.figures import Figure
 from csvae_cli.evaluation.judging import Court
 from csvae_cli.evaluation.subject import Subject
 from csvae_cli.output import Progress
+from models.evenly import evenly
 from models.networks import Classifier
 
 _WEARERS, _OF, _DRAWS, _SEED = 300, 10, 20, 11

@@ -43,8 +43,9 @@ def figures(subject: Subject, split: SplitName, progress: Progress) -> list[Figu
     """
     progress("Comparing with the same person", 0, 2)
     others = _part(subject, "train" if split == "valid" else "valid")
-    columns = () if others is None else _columns(others)
-    best = {column: _best_style(subject, others, column) for column in columns if others is not None}
+    best = {}
+    if others is not None:
+        best = {column: _best_style(subject, others, column) for column in _columns(others)}
     progress("Comparing with the same person", 1, 2)
     part = _part(subject, split)
     if part is None:

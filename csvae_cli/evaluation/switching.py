@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from csvae_cli.data.batches import evenly
 from csvae_cli.evaluation.figures import Figure
 from csvae_cli.evaluation.judging import Court
 from csvae_cli.evaluation.subject import Subject
 from csvae_cli.output import Progress
+from models.evenly import evenly
 from models.subspace import plane
 
 STYLES, SPAN = (5, 5), 2.0

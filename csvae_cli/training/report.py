@@ -8,10 +8,11 @@ from torch import Tensor
 
 from csvae_cli import sheets
 from csvae_cli.config import RunConfig
-from csvae_cli.data.batches import Batches, evenly, from_pictures
+from csvae_cli.data.batches import Batches, from_pictures
 from csvae_cli.data.encoding import encode_split
 from csvae_cli.device import Compute
 from csvae_cli.runs import Statistics
+from models.evenly import evenly
 from models.kind import Codes, Kind
 from models.probe import balanced_accuracy, fit_probe
 from models.subspace import describe
