@@ -51,7 +51,7 @@ def main() -> None:
     model = runs.load(options.model, Path("no-runs"))
     editor = Editor(model, compute, Framing(searched=True, align="celeba"))
     with output.progress() as progress:
-        data = sources.read("celeba-glasses-facial-hair", options.celeba, ())
+        data = sources.read("celeba-glasses-facial-hair", options.celeba, ("male", "young", "smiling"))
         judge, _ = judge_of(data, Batches(data.splits["train"], compute), compute, progress)
     split = sources.read("celeba", options.celeba, ("male",)).splits["valid"]
     label_of = dict(zip(split.names, split.labels, strict=True))

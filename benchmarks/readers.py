@@ -86,14 +86,14 @@ class Pooling(nn.Module):
         return logits
 
 
-def _softened(x: Tensor, noise: torch.Generator) -> Tensor:
+def softened(x: Tensor, noise: torch.Generator) -> Tensor:
     """Two batches in three blurred by up to two pixels."""
     amount, share = torch.rand(2, generator=noise).tolist()
     return blurred(x, 2 * amount) if share < 2 / 3 else x
 
 
 MAKES: dict[str, tuple[type[nn.Module], Callable[[Tensor, torch.Generator], Tensor] | None]] = {
-    "blurred": (Plain, _softened),
+    "blurred": (Plain, softened),
     "disturbed": (Plain, disturbed),
     "residual": (Residual, None),
     "pooling": (Pooling, disturbed),

@@ -61,10 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         output.say("csvae: stopped.")
         return 130
-    except BrokenPipeError:
-        # Whoever reads our output has closed it; nothing more may be written, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except output.OutputError as error:
+        return _without_output(error)
     except Exception as error:
         if os.environ.get("CSVAE_DEBUG") == "1":
             raise
@@ -81,7 +79,20 @@ def run() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     if isinstance(sys.stdout, TextIOWrapper):  # names of files may be any bytes
         sys.stdout.reconfigure(errors="surrogateescape")
-    sys.exit(main())
+    code = main()
+    try:
+        output.flush()
+    except output.OutputError as error:
+        code = _without_output(error)
+    sys.exit(code)
+
+
+def _without_output(error: output.OutputError) -> int:
+    """Nobody reads our answers any more, or they have no room: nothing more is written, not even at exit."""
+    if not error.closed:
+        output.say(f"csvae: {error}")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (the signature is the system's)

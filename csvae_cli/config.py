@@ -87,10 +87,11 @@ class ModelConfig:
         }
         if self.kind in ("csvae", "condvae-info"):
             options["adversary_sees"] = self.adversary_sees
+        if self.kind in ("condvae", "condvae-info", "flow-csvae"):
+            options["exclusive"] = self.exclusive
         if self.kind == "flow-csvae":
             kept = (min(self.w_dim, 2),) * len(self.keep)
             options |= {"w_dims": (self.w_dim,) * len(self.edited) + kept, "styled": len(self.edited)}
-            options["exclusive"] = self.exclusive
         if self.kind == "csvae":
             options |= {
                 "w_dims": (self.w_dim,) * len(self.attributes),

@@ -23,15 +23,38 @@ def console(*, error: bool = True) -> "Console":
     return Console(stderr=error, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
+class OutputError(Exception):
+    """Answers cannot be written; closed: because nobody reads them."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"Cannot write the answer to stdout: {error.strerror}.")
+        self.closed = isinstance(error, BrokenPipeError)
+
+
 def answer(text: str) -> None:
-    """A line of the command's result, to stdout, as it is."""
-    sys.stdout.write(text + "\n")
+    """A line of the command's result, to stdout, as it is. Raises OutputError."""
+    with _writing():
+        sys.stdout.write(text + "\n")
 
 
 def answer_json(value: Mapping[str, Any]) -> None:
-    """A result as one JSON object on a line."""
+    """A result as one JSON object on a line. Raises OutputError."""
     answer(json.dumps(value, ensure_ascii=False))
-    sys.stdout.flush()
+    flush()
+
+
+def flush() -> None:
+    """What was answered is out. Raises OutputError."""
+    with _writing():
+        sys.stdout.flush()
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(error) from error
 
 
 def say(text: str) -> None:

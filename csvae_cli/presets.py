@@ -28,7 +28,7 @@ class Facts:
 
 Preset = Callable[[KindName, NetworkName, Facts], tuple[ModelConfig, TrainingConfig]]
 
-# The paper's β₁ … β₅ for CSVAE, under the names of our terms; the other kinds share what they have.
+# The paper's β₁ … β₅ for CSVAE, under the names of our terms; its other kinds share what they have.
 _PRINTED = {
     "recon": 20.0,
     "kl_w": 1.0,
@@ -37,10 +37,15 @@ _PRINTED = {
     "adversary": 1.0,
     "confusion": 10.0,
     "label": 1.0,
+}
+
+_OF_THE_FLOW = {
     "reading": 1.0,
-    "features": 1.0,
-    "kl_s": 1.0,
+    "recon": 1.0,
+    "features": 0.5,
+    "kl_s": 0.1,
     "nll": 1.0,
+    "label": 3.0,
     "style": 5.0,
     "outside": 10.0,
     "natural": 10.0,
@@ -48,6 +53,7 @@ _PRINTED = {
     "hold": 2500.0,
     "shown": 2500.0,
 }
+"""All stages' terms."""
 
 _DEFAULT_EXAMPLES = 128_000
 """How many pictures the default preset shows a model: minutes on two cores; but each at least 8 times."""
@@ -62,10 +68,6 @@ _MAP_EXAMPLES = 120_000
 """The same for a new map on a finished autoencoder."""
 
 _TERMS: Mapping[KindName, tuple[str, ...]] = {
-    "flow-csvae": (
-        *("reading", "recon", "features", "kl_s"),
-        *("nll", "label", "style", "outside", "natural", "critic", "hold", "shown"),
-    ),
     "csvae": ("recon", "kl_z", "kl_w", "neg_entropy", "adversary"),
     "condvae-info": ("recon", "kl_z", "label", "confusion", "adversary"),
     "condvae": ("recon", "kl_z", "label"),
@@ -104,14 +106,13 @@ def default(kind: KindName, network: NetworkName, facts: Facts) -> tuple[ModelCo
 
 
 def _flow(network: NetworkName, facts: Facts) -> tuple[ModelConfig, TrainingConfig]:
-    """A short reader, the autoencoder for most of the time, then the map."""
+    """A short reader, the autoencoder for most of the time, then the map, and edits for the decoder."""
     points = network == "points"
     model = _model("flow-csvae", network, facts, latent_dim=1 if points else 170, w_dim=2 if points else 8)
-    weights = _weights("flow-csvae", recon=1.0, features=0.5, kl_s=0.1, label=3.0)
     epochs = 60 if points else min(max(_FLOW_EXAMPLES // facts.examples, 20), 100)
     training = TrainingConfig(
         epochs=epochs,
-        weights=weights,
+        weights=dict(_OF_THE_FLOW),
         stages=stages_of(model, epochs),
         batch_size=128 if points else 64,
         learning_rate=2e-3 if points else 1e-3,
@@ -181,19 +182,22 @@ def of_epochs(model: ModelConfig, training: TrainingConfig, epochs: int) -> Trai
     return replace(training, epochs=epochs, stages=stages)
 
 
-def extended(training: TrainingConfig, epochs: int, done: int) -> TrainingConfig:
+def extended(training: TrainingConfig, epochs: int, done: int, *, begun: bool = False) -> TrainingConfig:
     """A training of which `done` epochs are over, to go on to another number of them in all.
 
     Stages follow one another, so what is over stays as it was: the stage in which the training stands, or the
-    last one, is that much longer or shorter. Raises RequestError where it would end before now.
+    last one, is that much longer or shorter. begun: the next epoch, too, which its stage then has to have.
+    Raises RequestError where it would end before now.
     """
     stages, before = dict(training.stages), 0
     for name, count in stages.items():
         last = name == list(stages)[-1]
         if done < before + count or last:
             stages[name] += epochs - training.epochs
-            if stages[name] < max(done - before, 1):
-                least = training.epochs - count + max(done - before, 1)
+            goes_on = begun or (name == "map" and not last)  # a map is finished at the end of its last epoch
+            needed = max(done - before + goes_on, 1)
+            if stages[name] < needed:
+                least = training.epochs - count + needed
                 raise RequestError(
                     f"--epochs {epochs} is too few for what is done already; the least is {least}."
                 )

@@ -50,6 +50,15 @@ class Run:
         return self.path / "statistics.safetensors"
 
     @property
+    def best_statistics(self) -> Path:
+        return self.path / "best-statistics.safetensors"
+
+    def statistics_of(self, weights: Path) -> Path:
+        """The best weights have their own: W is not the same in all epochs. (Older runs have not.)"""
+        has_own = weights.stem == self.best.stem and self.best_statistics.exists()
+        return self.best_statistics if has_own else self.statistics
+
+    @property
     def log(self) -> Path:
         return self.path / "log.jsonl"
 
@@ -84,7 +93,10 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Model:
-    """A trained model as commands use it: weights loaded, in evaluation mode, on the CPU."""
+    """A trained model as commands use it: weights loaded, in evaluation mode, on the CPU.
+
+    name: of its run directory, and of its weights where they are not the last ones (run-best).
+    """
 
     kind: Kind
     config: RunConfig
@@ -220,19 +232,20 @@ def read_config(path: Path) -> RunConfig:
     return from_json(text, str(path))
 
 
-def newest(root: Path) -> Run | None:
-    """The run under root that was changed last and has a config, or None."""
+def newest(root: Path, *, trained: bool = False) -> Run | None:
+    """The run under root that was changed last and has a config (trained: and weights), or None."""
     found = [Run(path.parent) for path in root.glob("*/config.json")]
-    return max(found, key=lambda run: _changed(run), default=None)
+    return max((run for run in found if run.model.exists() or not trained), key=_changed, default=None)
 
 
-def find(ref: str | None, root: Path) -> Run:
+def find(ref: str | None, root: Path, *, trained: bool = False) -> Run:
     """The run that REF names: a run directory, or a file in one; by default the newest under root.
 
-    Without any there, the model that comes with csvae. Raises RequestError with the way out.
+    Without any there, the model that comes with csvae. trained: a training that is still at its beginning is
+    not the newest. Raises RequestError with the way out.
     """
     if ref is None:
-        run = newest(root) or Run(PACKAGED)
+        run = newest(root, trained=trained) or Run(PACKAGED)
         if not run.config.is_file():
             raise RequestError(
                 f"There is no trained model under {root}; train one with csvae train --dataset toy-faces, "
@@ -262,7 +275,7 @@ def load(ref: str | None, root: Path) -> Model:
 
     Raises RequestError and WorkError where files are missing, damaged, or of another model.
     """
-    run = find(ref, root)
+    run = find(ref, root, trained=True)
     config = read_config(run.config)
     weights = _named(ref, root) if ref is not None and ref.endswith(".safetensors") else run.model
     if not weights.exists():
@@ -279,7 +292,9 @@ def load(ref: str | None, root: Path) -> Model:
         if not name.startswith(kind.for_training) or (name in own and own[name].shape == tensor.shape)
     }
     load_weights(kind, tensors, weights)
-    return Model(kind.eval(), config, read_statistics(run.statistics, config), run.path.resolve().name)
+    name = run.path.resolve().name
+    name = name if weights.stem == run.model.stem else f"{name}-{weights.stem}"
+    return Model(kind.eval(), config, read_statistics(run.statistics_of(weights), config), name)
 
 
 def load_weights(model: Kind, tensors: Mapping[str, Tensor], origin: Path) -> None:

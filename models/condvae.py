@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from models import networks
 from models.adversary import Shown, compare, read_and_compare, read_frozen
@@ -34,9 +35,12 @@ class CondVAE(Kind):
         network: networks.NetworkName = "light",
         latent_dim: int = 64,
         reduction: Reduction = "sum",
+        exclusive: bool = False,
     ) -> None:
+        """exclusive: exactly one of the labels is present."""
         super().__init__(shape, labels, latent_dim, reduction)
         self.w_dims = (1,) * labels
+        self.exclusive = exclusive
         self.trunk, features = networks.trunk(network, shape)
         self.z_head = networks.gaussian_head(features, labels if self.encoder_sees_labels else 0, latent_dim)
         self.label_reader = nn.Linear(features, labels)
@@ -52,9 +56,16 @@ class CondVAE(Kind):
     def encode(self, x: Tensor, y: Tensor | None = None) -> Codes:
         features = self.trunk(x)
         y = unknown(x, self.labels) if y is None else y
-        label = torch.where(y >= 0, signed(y), self.label_reader(features).float().sign())
+        label = torch.where(y >= 0, signed(y), self._read(features))
         mu, log_var = self._z(features, label)
         return Codes(self.at_rest(mu), log_var, *label_codes(label))
+
+    def _read(self, features: Tensor) -> Tensor:
+        """The labels that the reader sees, N×k of −1 and +1."""
+        logits: Tensor = self.label_reader(features).float()
+        if self.exclusive:
+            return 2.0 * F.one_hot(logits.argmax(1), self.labels) - 1
+        return logits.sign()
 
     def decode(self, z: Tensor, w: Sequence[Tensor]) -> Tensor:
         x: Tensor = self.decoder(torch.cat([z, *w], dim=1))
@@ -108,10 +119,16 @@ class CondVAEInfo(CondVAE):
         network: networks.NetworkName = "light",
         latent_dim: int = 64,
         reduction: Reduction = "sum",
+        exclusive: bool = False,
         adversary_sees: Sees = "sample",
     ) -> None:
         super().__init__(
-            shape=shape, labels=labels, network=network, latent_dim=latent_dim, reduction=reduction
+            shape=shape,
+            labels=labels,
+            network=network,
+            latent_dim=latent_dim,
+            reduction=reduction,
+            exclusive=exclusive,
         )
         self.adversary = networks.Adversary(latent_dim, labels)
         self.adversary_sees = adversary_sees

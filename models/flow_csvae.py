@@ -137,7 +137,7 @@ class FlowCSVAE(Kind):
     def begun_with(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The encoder and decoder of the other, for a new map to be learnt on them; the rest is its own.
 
-        And its reader, but for the last layer where that reads other labels: its features tell the styles.
+        And its reader, but for a last layer of another number of labels: its features tell the styles.
         """
         own = self.state_dict()
         parts = ("trunk", "mu_head", "log_var_head", "decoder", "reader")
@@ -149,8 +149,9 @@ class FlowCSVAE(Kind):
         return {**own, **taken}
 
     def train(self, mode: bool = True) -> "FlowCSVAE":
-        """Where the reader only looks, it stays in eval mode."""
+        """What only looks stays in eval mode: the reader, and the encoder once the map is learnt for it."""
         super().train(mode)
+        self.trunk.train(mode and self.stage in (None, AUTOENCODER))
         if self.reader is not None:
             self.reader.train(mode and self.stage in (None, READER, PLAIN_READER))
         return self
@@ -235,9 +236,9 @@ class FlowCSVAE(Kind):
         """Of `map_input`, with the noise on s added here.
 
         nll: −log p(s|y), an unknown label marginalised; label: −Σ log p(y_i|w_i), rare labels weighing as
-        much as common ones; style: −log N(t_i; h_i(w_i), I) up to its constant, of those who have label i
-        and summed over the styled labels: without it the likelihood may as well leave a style t_i in z.
-        outside, natural, critic: see `_exchange_terms`.
+        much as common ones (but no row more than four times); style: −log N(t_i; h_i(w_i), I) up to its
+        constant, of those who have label i and summed over the styled labels: without it the likelihood may
+        as well leave a style t_i in z. outside, natural, critic: see `_exchange_terms`.
         """
         s, styles = codes[:, : self.code_dim], codes[:, self.code_dim :]
         if self.code_noise:
@@ -275,14 +276,17 @@ class FlowCSVAE(Kind):
         outside: what changes outside the region of label i as they are `wearing` the style of one who has not
         the same label i, as a share q of what two people differ by there, log(1 + q). Without it W_i takes
         whatever varies most, as the light of the picture. critic: how well it tells codes with the w_i of
-        another, whoever it is (and with that label i), from the pictures' own, its cross-entropy. natural:
+        another, whoever it is (and with that label i; of exclusive labels one who has the same), from the
+        pictures' own, its cross-entropy. natural:
         −log p of the critic's taking them for the pictures' own.
         """
         assert self.critic is not None
         i = self._one_styled(noise, s.device)
-        alike, w = self._alike(y), split(u, self.w_dims)[1]
-        _, unlike = self._unlike(i, y, w, alike, noise)
-        giver = partners(alike.fill_diagonal_(False), noise)
+        peers, w = self._alike(y), split(u, self.w_dims)[1]
+        has, unlike = self._unlike(i, y, w, peers, noise)
+        if self.exclusive:  # with another's label, nobody has just one
+            peers = peers & (has == has.T)
+        giver = partners(peers.fill_diagonal_(False), noise)
         edited = self._worn(i, u, [w[j][unlike] for j in self.styled])
         codes = self.flow.inverse(torch.cat([edited, torch.where(self.columns[i], u[giver], u)]), lowered)
         own, edited, exchanged = self.flow.whitened(torch.cat([s, codes])).chunk(3)
@@ -342,14 +346,14 @@ class FlowCSVAE(Kind):
 
     @torch.no_grad()
     def _unlike(
-        self, i: Tensor, y: Tensor, w: Sequence[Tensor], alike: Tensor, noise: torch.Generator | None
+        self, i: Tensor, y: Tensor, w: Sequence[Tensor], peers: Tensor, noise: torch.Generator | None
     ) -> tuple[Tensor, Tensor]:
-        """Who has the label of this number (1), bool N×1, and for each somebody alike who differs in it, N.
+        """Who has the label of this number (1), bool N×1, and for each a peer who differs in it, N.
 
         Where the label is unknown, w says it.
         """
         has = torch.where(y < 0, self.label_logits(w) > 0, y == 1).index_select(1, i)
-        return has, partners(alike & (has != has.T), noise)
+        return has, partners(peers & (has != has.T), noise)
 
     def _worn(self, i: Tensor, u: Tensor, styles: Sequence[Tensor]) -> Tensor:
         """(z, w) of people (N×code_dim), `wearing` styles of the label of this number (1).

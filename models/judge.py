@@ -50,10 +50,10 @@ def fit_judge(
     seed: int,
     progress: Callable[[int, int], None],
 ) -> Judge:
-    """A judge trained on all rows of y (M×k in {1, 0, −1}); the caller's random state is left as it was.
+    """A judge trained on all rows of y (M×k in {1, 0, −1}).
 
     Both classes of a label weigh the same, so that a rare one is not simply denied. progress: (steps done,
-    steps in all).
+    steps in all). The caller's random state (the CPU's) is left as it was.
     """
     count = len(y)
     device = rows(torch.zeros(1, dtype=torch.int64)).device

@@ -174,7 +174,8 @@ class Kind(nn.Module, ABC):
     ) -> Tensor:
         """G_ij(x, p): x of the codes' z, with each attribute i of `points` `wearing` p (d_i or N×d_i).
 
-        strength: how far on the way there from the own w: 0 not at all, 2 as far again.
+        strength: how far on the way there from the own w: 0 not at all, 2 as far again. (The other W go to
+        "absent", where they do, no further than that.)
         """
         return self.decode(codes.z_mu, self.switched_w(codes, points, others, strength))
 
@@ -189,7 +190,7 @@ class Kind(nn.Module, ABC):
             elif others == "own":
                 w.append(own)
             else:
-                w.append(self.anchors(attribute)[0].expand_as(own))
+                w.append(own.lerp(self.anchors(attribute)[0].expand_as(own), min(max(strength, 0.0), 1.0)))
         return w
 
     def begin_stage(self) -> Sequence[str]:

@@ -32,8 +32,8 @@ class Probe:
 def fit_probe(codes: Tensor, y: Tensor, *, seed: int, hidden: int = 128, epochs: int = 60) -> Probe:
     """An MLP that reads labels from codes, stopped where a held-back sixth of them is read best.
 
-    codes: N×d, y: N×k in {1, 0, −1}; both classes of a label weigh the same. The caller's random state is
-    left as it was.
+    codes: N×d, y: N×k in {1, 0, −1}; both classes of a label weigh the same. The caller's random state (the
+    CPU's) is left as it was.
     """
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(seed)

@@ -21,7 +21,7 @@ def contrast(
     spatial patterns, Koles et al. 1990, and contrastive PCA, Abid et al. 2018), within the widest 200
     principal components of both together. A direction in which the first vary less than 1.6 times as much as
     the second is no style: it is 0 for all. All are 0 where either is fewer than two pictures. The caller's
-    random state is left as it was.
+    random state (the CPU's) is left as it was.
 
     around: what the same pictures show elsewhere, N×e and M×e. Where there are fewer styles than asked for,
     they are hardly told from the light (facial hair): then all are sought among directions that say nothing
@@ -56,7 +56,8 @@ def _widest(present: Tensor, absent: Tensor, count: int) -> tuple[Tensor, Tensor
 
     The largest ratio first; fewer than `count` where D is less.
     """
-    wide, narrow = torch.cov(present.T), torch.cov(absent.T)
+    side = present.shape[1]  # of a single direction cov is no matrix
+    wide, narrow = (torch.cov(group.T).reshape(side, side) for group in (present, absent))
     ridge = _RIDGE * narrow.diagonal().mean() + 1e-8
     root = torch.linalg.cholesky(narrow + ridge * torch.eye(len(narrow), device=narrow.device))
     half = torch.linalg.solve_triangular(root, wide, upper=False)

@@ -79,7 +79,8 @@ class VAE(Kind):
     def settle(self, z_mu: Tensor, y: Tensor) -> None:
         super().settle(z_mu, y)
         z_mu = z_mu * self.active
-        one_each = bool((y >= 0).all()) and bool((y.sum(1) == 1).all())
+        known = y[(y >= 0).all(1)]
+        one_each = len(known) > 0 and bool((known.sum(1) == 1).all())
         self.exclusive.fill_(self.labels > 1 and one_each)
         for attribute in range(self.labels):
             for label in (0, 1):

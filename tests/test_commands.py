@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -347,6 +348,19 @@ def test_weights_are_found_under_the_runs(trained: Path, face: Path) -> None:
     ref = f"{trained.name}/best.safetensors"
     command = ["transfer", str(face), "--attr", "glasses", "--model", ref, "--runs", str(trained.parent)]
     assert main(command) == 0
+
+
+def test_the_best_weights_have_statistics_of_their_own(trained: Path, tmp_path: Path) -> None:
+    run = runs.Run(tmp_path / "run")
+    shutil.copytree(trained, run.path)
+    config = runs.read_config(run.config)
+    own = runs.read_statistics(run.best_statistics, config)
+    changed = replace(own, faces=own.faces.flip(0))
+    runs.write_statistics(run.best_statistics, changed, config.model.attributes)
+    best = runs.load(str(run.best), tmp_path)
+    assert best.name == "run-best"
+    assert torch.equal(best.statistics.faces, changed.faces)
+    assert torch.equal(runs.load(str(run.path), tmp_path).statistics.faces, own.faces)
 
 
 def test_a_log_that_ends_in_the_middle_of_a_line(

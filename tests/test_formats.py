@@ -74,6 +74,38 @@ def test_exif_that_nobody_can_write_again_is_left_out(portrait: Image.Image) -> 
     assert main(["encode", "p.jpg"]) == 0
 
 
+def test_a_photo_is_turned_by_exif_that_nobody_can_write_again(portrait: Image.Image) -> None:
+    lying = portrait.crop((0, 0, 256, 240)).transpose(Image.Transpose.ROTATE_90)
+    tags = struct.pack("<HHHIIHHII", 2, ORIENTATION, 3, 1, 6, 0x8825, 4, 1, 38) + struct.pack("<I", 0)
+    place = struct.pack("<HHHIII", 1, 6, 10, 1, 56, 0) + struct.pack("<ii", -12, 1)
+    lying.save("p.jpg", quality=95, exif=b"Exif\0\0II*\0" + struct.pack("<I", 8) + tags + place)
+    with Image.open("p.jpg") as picture:
+        assert picture.getexif()[ORIENTATION] == 6
+        with pytest.raises((struct.error, TypeError)):
+            picture.getexif().tobytes()
+    assert _edited("p.jpg").size == (256, 240)
+
+
+def test_exif_that_has_no_room_in_a_jpeg_is_left_out(portrait: Image.Image) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "x" * 70_000
+    portrait.save("p.webp", exif=exif, quality=95)
+    Path("p.webp").rename("p.jpg")
+    assert len(open_photo(Path("p.jpg"), Framing()).kept.exif) > 65_533
+    assert not _edited("p.jpg").getexif()
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
+def test_a_grey_profile_stays(suffix: str, portrait: Image.Image) -> None:
+    grey = portrait.convert("L")
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile[16:20] = b"GRAY"
+    grey.save(f"g{suffix}", icc_profile=bytes(profile))
+    seen = _edited(f"g{suffix}")
+    assert seen.mode == "L"
+    assert seen.info["icc_profile"] == bytes(profile)
+
+
 def test_a_tiff_keeps_what_it_says_of_its_picture(portrait: Image.Image) -> None:
     exif = Image.Exif()
     exif[ORIENTATION], exif[MODEL] = 6, "A telephone"

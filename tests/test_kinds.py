@@ -526,6 +526,42 @@ def test_vae_moves_between_the_means_of_exclusive_classes():
         model.switch(codes, {0: torch.ones(1)}, "absent")
     # D(μ − m_i + m_j): from the second class, whose mean it is, to the first's.
     torch.testing.assert_close(decoded[0], torch.tensor([[2.0, 0.0]]))
+    model.settle(z, torch.tensor([[1, 0, 0], [0, 1, 0], [-1, -1, -1], [-1, -1, -1]]))
+    assert model.exclusive  # as far as anything is known
+
+
+@pytest.mark.parametrize("kind", ["condvae", "condvae-info"])
+def test_condvae_sees_one_label_where_they_are_exclusive(kind):
+    model = made(kind, **POINTS, labels=3, exclusive=True)
+    x = examples((3,), 40)
+    with torch.no_grad():
+        model.label_reader.bias.fill_(-9)  # by itself, no label is likely
+    read = torch.cat(encoded(model, x).w_mu, 1)
+    assert (read.sum(1) == -1).all()
+    assert read.unique().tolist() == [-1, 1]
+    given = torch.cat(encoded(model, x, torch.tensor([[0, 0, 1]] * 40)).w_mu, 1)
+    assert given.tolist() == [[-1, -1, 1]] * 40
+
+
+@every_kind
+def test_half_an_edit_takes_the_other_labels_half_away(kind):
+    model = made(kind, **POINTS)
+    codes = encoded(model, examples((3,)))
+    off, points = model.anchors(1)[0], {0: model.anchors(0)[1]}
+    for strength, share in ((0.0, 0.0), (0.5, 0.5), (1.0, 1.0), (2.0, 1.0)):
+        _, other = model.switched_w(codes, points, "absent", strength)
+        torch.testing.assert_close(other, codes.w_mu[1].lerp(off.expand_as(other), share))
+
+
+def test_the_encoder_of_a_finished_map_stays_what_the_map_was_learnt_for():
+    model = made("flow-csvae", **{**NETWORKS["paper"], "styled": 1})
+    kept = {name: t.clone() for name, t in model.state_dict().items() if name.startswith("trunk.")}
+    model.stage = "edits"
+    model.train()
+    model.terms(examples((3, 24, 16)), Y, noise())
+    for name, tensor in model.state_dict().items():
+        if name in kept:
+            assert torch.equal(tensor, kept[name]), name
 
 
 @pytest.mark.parametrize("kind", ["condvae", "condvae-info"])

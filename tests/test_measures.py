@@ -44,7 +44,7 @@ from models.subspace import SubspaceStatistics, describe, plane
 
 CPU = Compute(torch.device("cpu"), "fp32", "for tests")
 JUDGED = {
-    *("accepted", "added", "added_mean", "added_worst", "removed", "kept", "kept_of_seen"),
+    *("accepted", "added", "added_floor", "added_mean", "added_worst", "removed", "kept", "kept_of_seen"),
     *("recognised", "recognised_ceiling"),
 }
 
@@ -825,8 +825,15 @@ def test_the_style_is_chosen_on_validation_whatever_the_test_split_would_like():
     changed = sum(lit(TEST - g, VALID - g) for g in grounds) / 2
     assert values(figures) == pytest.approx([lit(VALID - TEST), changed, original], rel=1e-4)
 
-    liked = compared(scenes(TESTING, TESTING), "test", exclusive=True)
+    others = [(f"like {who}", *shown) for who, *shown in TESTING]
+    liked = compared(scenes(others, TESTING), "test", exclusive=True)
     assert value(liked, "target_changed") == pytest.approx(0, abs=1e-4)
+
+
+def test_nobody_chooses_the_style_of_their_own_pictures():
+    """Where a data set is not split by person: the class mean, as of the people themselves nobody is left."""
+    figures = compared(scenes(TESTING, TESTING), "test", exclusive=True)
+    assert value(figures, "target_changed") == pytest.approx(lit(150 - TEST), rel=1e-4)
 
 
 def test_without_validating_people_the_style_is_the_class_mean():

@@ -156,7 +156,6 @@ def test_it_says_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["kind"] == "flow-csvae"
     assert found["attributes"] == ["glasses", "facial-hair"]
     assert found["keep"] == ["male", "young", "smiling"]
-    assert found["epochs"] == found["of"]
 
 
 def test_a_report_on_it_does_not_lie_beside_its_weights(monkeypatch: pytest.MonkeyPatch) -> None:

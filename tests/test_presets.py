@@ -41,6 +41,22 @@ def test_a_training_that_goes_on_for_longer_leaves_what_is_over_as_it_was():
         extended(training, 15, done=4)
 
 
+def test_a_stage_that_is_made_shorter_ends_with_a_whole_epoch():
+    """The next one begins with what its first step finds, and a map ends with its last epoch."""
+    _, training = default("flow-csvae", "large", Facts(8000, FACES.shape, FACES.attributes, FACES.keep))
+    assert training.stages == {"reader": 2, "autoencoder": 11, "map": 9, "edits": 3}
+    assert extended(training, 19, done=7, begun=False).stages["autoencoder"] == 5
+    with pytest.raises(RequestError, match="the least is 20"):
+        extended(training, 19, done=7, begun=True)
+    with pytest.raises(RequestError, match="the least is 21"):
+        extended(training, 20, done=17)
+    assert extended(training, 21, done=17).stages["map"] == 5
+    points = Facts(1000, (3,), ("up",), ())
+    _, training = default("flow-csvae", "points", points)
+    done = training.epochs - 4
+    assert extended(training, done, done=done).epochs == done  # the map is the last: it has ended before
+
+
 def test_a_training_without_stages_is_only_longer():
     _, training = default("csvae", "light", FACES)
     assert extended(training, 99, done=3).epochs == 99

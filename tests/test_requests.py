@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -249,6 +251,52 @@ def test_a_term_that_is_not_finite_stops_training_and_keeps_the_last_good_weight
     assert "recon" in error
     assert run.model.read_bytes() == good
     assert not (run.checkpoints / "epoch-0002").exists()
+
+
+def test_a_training_that_has_nothing_yet_is_not_the_newest_model(
+    trained: Path, face: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(trained, tmp_path / "runs" / "done")
+    (tmp_path / "runs" / "begun").mkdir()
+    shutil.copy(trained / "config.json", tmp_path / "runs" / "begun")
+    monkeypatch.setenv("CSVAE_RUNS", str(tmp_path / "runs"))
+    assert main(["transfer", str(face), "--attr", "facial-hair"]) == 0
+    assert main(["info"]) == 0
+    shutil.rmtree(tmp_path / "runs" / "done")
+    assert main(["transfer", str(face), "--attr", "glasses"]) == 0  # the model that comes with csvae
+
+
+def test_what_no_picture_says_cannot_be_kept(
+    celeba: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "celeba"
+    shutil.copytree(celeba, data)
+    lists = data / "list_attr_celeba.txt"
+    count, header, *rows = lists.read_text().splitlines()
+    column = header.split().index("Male") + 1
+    rows = [" ".join([*(words := row.split())[:column], "1", *words[column + 1 :]]) for row in rows]
+    lists.write_text("\ufeff" + "\n".join([count, header, *rows]) + "\n", "utf-8")  # as Windows' editor does
+    command = ["train", "--dataset", "celeba-glasses", "--data-dir", str(data), "--dry-run"]
+    assert main(command) == 2
+    assert "No training picture is without male" in capsys.readouterr().err
+    assert main([*command, "--keep", "none"]) == 0
+
+
+def test_an_answer_that_has_no_room() -> None:
+    for command, said in ((["datasets"], "stdout: No space left on device"), (["--version"], "No space")):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "csvae_cli", *command],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+        assert done.returncode == 1
+        assert said in done.stderr
+        assert "bug" not in done.stderr
+        assert "Traceback" not in done.stderr
+        assert "Exception" not in done.stderr
 
 
 def test_a_picture_with_too_many_pixels(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -56,6 +56,15 @@ def test_few_pictures_have_fewer_styles():
     assert (styles[:, 5:] == 0).all()
 
 
+def test_hardly_any_pictures_whose_surroundings_are_known_have_one_style_or_none():
+    noise = torch.Generator().manual_seed(0)
+    for with_it, without in ((2, 2), (2, 3), (3, 2)):
+        present, absent = (torch.randn(count, 20, generator=noise) for count in (with_it, without))
+        around = tuple(torch.randn(count, 6, generator=noise) for count in (with_it, without))
+        matrix, offset = contrast(present, absent, 8, around)
+        assert (present @ matrix + offset).isfinite().all()
+
+
 def test_contrast_leaves_the_random_state_as_it_was():
     x = torch.randn(50, 6)
     torch.manual_seed(5)

@@ -56,12 +56,14 @@ def encode(
     from csvae_cli.editing import encoding
     from csvae_cli.editing.editor import Editor
     from csvae_cli.editing.requests import framing_of
-    from csvae_cli.errors import WorkError
+    from csvae_cli.errors import RequestError, WorkError
     from csvae_cli.processes import of_environment
     from csvae_cli.runs import load
 
     out = of_environment().file(out)
     encoding.check(inputs, dataset, out, force=force)
+    if dataset is not None and (eyes is not None or face != "largest" or align is not Align.auto):
+        raise RequestError("--face, --eyes and --align are for pictures; leave them out with --dataset.")
     compute = resolve(device, precision.value)
     if dataset is not None:
         result = encoding.encode_dataset(model, runs, compute, dataset, named_split(split), data_dir, out)
@@ -69,14 +71,15 @@ def encode(
         loaded = load(model, runs)
         editor = Editor(loaded, compute, framing_of(loaded, align.value, face, eyes))
         result = encoding.encode_pictures(editor, inputs, out)
-        output.say(f"csvae: {summary(result.framed)}")
+        if result.rows:
+            output.say(f"csvae: {summary(result.framed)}")
     for failure in result.failed:
         output.say(f"csvae: {failure.reason}")
         if as_json:
             output.answer_json(failure.as_json())
     if as_json:
-        output.answer_json({"output": str(out), "rows": result.rows})
-    else:
+        output.answer_json({"output": str(out) if result.rows else None, "rows": result.rows})
+    elif result.rows:
         output.answer(str(out))
     if result.failed:
         raise WorkError(f"{len(result.failed)} of {len(result.framed) + len(result.failed)} inputs failed.")

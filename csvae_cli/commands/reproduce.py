@@ -19,7 +19,9 @@ def reproduce(
     ],
     epochs: Annotated[
         int | None,
-        typer.Option("--epochs", min=1, help="Of every model. Default: about 40,000 pictures each."),
+        typer.Option(
+            "--epochs", min=1, help="Of every model. Default: of 40,000 pictures each, and of a few at least."
+        ),
     ] = None,
     network: Annotated[
         Network | None,
@@ -45,6 +47,7 @@ def reproduce(
     """
     from csvae_cli import output
     from csvae_cli.data.dataset import JUDGED, named_split
+    from csvae_cli.device import resolve
     from csvae_cli.reproduce import report, stages
 
     datasets, left_out = stages.chosen(what, data_dir)
@@ -67,7 +70,7 @@ def reproduce(
         output.say(f"leaving out {name}: {reason}")
     for line in stages.left(todo):
         output.say(line)
-    compute = stages.compute_of(plan)
+    compute = resolve(plan.device, plan.precision)
     for number, stage in enumerate(todo, start=1):
         output.say(
             f"[{number}/{len(todo)}] {stage.kind} on {stage.dataset}{': done' if stage.evaluated else ''}"

@@ -111,8 +111,8 @@ def transfer(
         components=tuple(pc or ()),
         steps=steps,
         span=span,
-        grid=parse_grid(grid) if grid else None,
-        at=parse_point(at) if at else None,
+        grid=parse_grid(grid) if grid is not None else None,
+        at=parse_point(at) if at is not None else None,
         off=off,
         own=own,
     )

@@ -4,6 +4,7 @@ Only `read` imports numpy and Pillow: to list and to count the pictures takes ne
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property, partial
 from hashlib import sha256
 from itertools import chain
@@ -207,7 +208,6 @@ class CelebA:
                 raise one_of("attribute", name, known)
             if name in attributes:
                 raise RequestError(f"The attribute “{name}” has a subspace already; name it once only.")
-            self._check_classes("train", name)
             attributes += (name,)
         return attributes
 
@@ -230,9 +230,11 @@ def _crops(
 
 def _crop(pictures: Folder | Archive, name: str, size: int) -> "NDArray[np.uint8]":
     import numpy as np
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     with opened(pictures, name) as picture:
+        with suppress(Exception):  # EXIF is written by anybody; published pictures have none
+            ImageOps.exif_transpose(picture, in_place=True)
         box = crop_box(*picture.size)
         small = picture.convert("RGB").resize((size, size), Image.Resampling.BICUBIC, box)
     return np.asarray(small)

@@ -96,7 +96,7 @@ def read_partition(path: Path) -> "dict[str, SplitName]":
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text("utf-8", errors="replace").rstrip().split("\n")
+        return path.read_text("utf-8-sig", errors="replace").rstrip().split("\n")
     except OSError as error:
         raise unreadable(path, error) from error
 

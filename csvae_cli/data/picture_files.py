@@ -71,7 +71,8 @@ class Form:
     def name(self, path: str) -> str | None:
         """The name of the picture with this path (parts divided by /), None where it is not one."""
         parts = path.split("/")[-self.depth :]
-        is_picture = parts[-1].endswith(self.suffixes) and not parts[-1].startswith(".")  # "._1.jpg": Apple's
+        last = parts[-1]
+        is_picture = last.lower().endswith(self.suffixes) and not last.startswith(".")  # "._1.jpg": Apple's
         if not is_picture or len(parts) < self.depth or not self.enters(parts[0]):
             return None
         return "/".join(parts)

@@ -104,11 +104,16 @@ def entry(name: str) -> Entry:
 
 def default_keep(name: str, data_dir: Path | None) -> tuple[str, ...]:
     """The data set's `keep`, as far as the user's copy knows these labels. Raises RequestError."""
+    return known(name, data_dir, entry(name).keep)
+
+
+def known(name: str, data_dir: Path | None, labels: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of labels that the user's copy knows besides the data set's own. Raises RequestError."""
     from csvae_cli.data.dataset import KnowsMore
 
     source = open_source(name, data_dir)
     further = source.further if isinstance(source, KnowsMore) else ()
-    return tuple(label for label in entry(name).keep if label in further)
+    return tuple(label for label in labels if label in further)
 
 
 def read(name: str, data_dir: Path | None, keep: tuple[str, ...], labels: int | None = None) -> "Dataset":

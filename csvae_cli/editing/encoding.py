@@ -33,7 +33,9 @@ _OPENED = 8
 
 @dataclass(frozen=True)
 class Encoded:
-    """How many rows were written, where the model looked in each picture, and what could not be read."""
+    """How many rows were written (0: no table), where the model looked in each picture, what has no face or
+    cannot be read.
+    """
 
     rows: int
     failed: tuple[Failed, ...]
@@ -52,7 +54,7 @@ def check(inputs: Sequence[Path], dataset: str | None, out: Path, *, force: bool
 def encode_pictures(editor: Editor, inputs: Sequence[Path], out: Path) -> Encoded:
     """Rows in the order of the inputs, one a face; of several processes each takes its share of them.
 
-    Raises WorkError where nothing can be read, RequestError where there is less to read than processes.
+    Raises RequestError where there is less to read than processes.
     """
     model, found = editor.model, find_inputs(inputs)
     sources = found[of_environment().share(len(found))]
@@ -82,9 +84,7 @@ def encode_pictures(editor: Editor, inputs: Sequence[Path], out: Path) -> Encode
                 framed.append(where)
             progress("encoding", len(failed) + len(framed), len(sources))
     if not parts:
-        raise WorkError(
-            failed[0].reason if len(failed) == 1 else f"None of {len(failed)} inputs can be read."
-        )
+        return Encoded(0, tuple(failed))
     attributes = model.config.model.attributes
     labels = np.full((len(files), len(attributes)), -1, dtype=np.int8)
     codes = join(parts)
@@ -104,7 +104,7 @@ def encode_dataset(
 ) -> Encoded:
     """A split of a data set with its labels, which the encoder is not shown; else as `encode_pictures`."""
     model = runs.load(ref, root)
-    data = sources.read(dataset, data_dir, ())
+    data = sources.read(dataset, data_dir, sources.known(dataset, data_dir, model.config.model.attributes))
     whole = data.splits[split]
     rows = of_environment().share(len(whole))
     part = replace(whole, x=whole.x[rows], labels=whole.labels[rows], names=whole.names[rows])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from csvae_cli.data.batches import from_pictures
@@ -20,6 +20,8 @@ from csvae_cli.errors import RequestError, WorkError
 
 HEIC = (".heic", ".heif")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", *HEIC)
+
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 
 _MAX_PIXELS = 120_000_000
 
@@ -33,8 +35,8 @@ _ShrinkBy = Callable[[tuple[int, int]], int]
 class Kept:
     """What goes from a file into its edited copy besides the colours.
 
-    exif: without the orientation, which is applied; icc: of RGB pictures; alpha: as large as the picture;
-    grey: the file has no colours.
+    exif: without the orientation, which is applied; icc: of RGB or grey pictures; alpha: as large as the
+    picture; grey: the file has no colours.
     """
 
     exif: bytes = b""
@@ -83,7 +85,12 @@ def find_inputs(paths: Sequence[Path]) -> list[Path]:
 
 def _is_picture(path: Path) -> bool:
     """By its name; hidden files, as some systems put beside pictures, are none."""
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+    if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+        return False
+    try:
+        return path.is_file()
+    except OSError:  # that it cannot be read is said of it, not of its folder
+        return True
 
 
 def open_photo(path: Path, framing: Framing) -> Photo:
@@ -168,7 +175,7 @@ def _tried(path: Path, shrink_by: _ShrinkBy = lambda _: 1) -> _Read | WorkError:
 
 def _read(path: Path, shrink_by: _ShrinkBy) -> _Read:
     """shrink_by: by how much a picture of a size (width, height) may be. Raises WorkError."""
-    if path.suffix.lower() in HEIC:
+    if path.suffix.lower() in HEIC or _is_heic(path):
         _learn_heic(path)
     try:
         with warnings.catch_warnings():
@@ -203,25 +210,37 @@ def _upright(opened: Image.Image) -> tuple[Image.Image, Kept]:
         upright = _eight_bits(upright)
     elif upright.mode == "CMYK" and icc:
         upright = _to_srgb(upright, icc)
-    if icc[16:20] != b"RGB ":
+    if icc[16:20] != (b"GRAY" if grey else b"RGB "):
         icc = b""  # of colours that the copy does not have
     return upright.convert("RGB"), Kept(exif, icc, alpha, grey)
 
 
 def _turned(opened: Image.Image) -> tuple[Image.Image, bytes]:
-    """Upright, and its EXIF; where that cannot be read, as it is, and where it cannot be written, without."""
+    """Upright, and its EXIF; without it where it cannot be read or written."""
     try:
         described = _described(opened) if opened.format == "TIFF" else None
         upright = ImageOps.exif_transpose(opened)
     except MemoryError:
         raise
     except Exception:  # EXIF is written by anybody
-        return opened.copy(), b""
+        return _turned_alone(opened), b""
     exif = upright.getexif() if described is None else described
     try:
         return upright, exif.tobytes() if len(exif) else b""
     except Exception:
         return upright, b""
+
+
+def _turned_alone(opened: Image.Image) -> Image.Image:
+    """Upright as far as anything says how it lies, with nothing else of its EXIF."""
+    image = opened.copy()
+    try:
+        turn = opened.getexif().get(ExifTags.Base.Orientation, 1)
+        image.info = {name: value for name, value in image.info.items() if name == "icc_profile"}
+        image.getexif()[ExifTags.Base.Orientation] = turn
+        return ImageOps.exif_transpose(image)
+    except Exception:
+        return image
 
 
 def _described(opened: Image.Image) -> Image.Exif:
@@ -253,6 +272,16 @@ def _to_srgb(image: Image.Image, icc: bytes) -> Image.Image:
         return image if converted is None else converted
     except (ImageCms.PyCMSError, OSError):
         return image
+
+
+def _is_heic(path: Path) -> bool:
+    """By its first bytes: telephones' pictures are often named otherwise."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+    except OSError:
+        return False
+    return head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS
 
 
 def _learn_heic(path: Path) -> None:

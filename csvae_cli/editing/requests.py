@@ -84,7 +84,7 @@ def jobs(
 ) -> list[Job]:
     """What is to be done. Raises RequestError where an input or style is not there."""
     if pairs is not None:
-        edits: list[tuple[Path, Path | None]] = list(read_pairs(pairs))
+        edits: list[tuple[Path, Path | None]] = list(dict.fromkeys(read_pairs(pairs)))
     else:
         if style_from is not None and not style_from.is_file():
             raise RequestError(f"--style-from {style_from} is not there.")

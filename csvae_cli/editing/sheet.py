@@ -32,6 +32,8 @@ def target(model: Model, out: Path | None, *, force: bool) -> Path:
     if out is not None:
         if out.is_dir():
             raise RequestError(f"{out} is a folder; --out names a PNG file.")
+        if out.suffix.lower() != ".png":
+            raise RequestError(f"--out {out}: a sheet is a PNG file; name it so.")
         if out.exists() and not force:
             raise RequestError(f"{out} exists; --force overwrites it.")
         return out

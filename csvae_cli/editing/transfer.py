@@ -186,7 +186,7 @@ def _open(
     job = planned.job
     try:
         if planned.twin is not None:
-            raise WorkError(f"{planned.twin} is written already; choose another --out.")
+            raise WorkError(f"{planned.twin} is another edit's already; rename a style's picture.")
         styles = job.styles if job.style_from is None else (style_from(job.style_from),)
         if isinstance(photo, WorkError):
             raise photo
@@ -261,7 +261,7 @@ def _finish(editor: Editor, drawn: _Drawn, manner: Manner) -> list[Edited | Fail
             bare = _bare(editor.model, manner.attribute, looked.codes, style)
             for target, image, point in zip(targets, images, points[manner.attribute].tolist(), strict=False):
                 out, keeping = stripped(image, kept) if manner.strip else (image, kept)
-                runs.write(target, encode_picture(out, target.suffix, keeping))
+                runs.write(target, _encoded(target, out, keeping))
                 results.append(
                     Edited(job.source, target, name, point, style.name, job.style_from, photo.framed, bare)
                 )
@@ -274,6 +274,14 @@ def _finish(editor: Editor, drawn: _Drawn, manner: Manner) -> list[Edited | Fail
     except UserError as error:
         results.append(Failed(job.source, str(error)))
     return results
+
+
+def _encoded(target: Path, image: Image.Image, kept: Kept) -> bytes:
+    """The bytes of the file. Raises WorkError, naming it."""
+    try:
+        return encode_picture(image, target.suffix, kept)
+    except WorkError as error:
+        raise WorkError(f"{target}: {error}") from error
 
 
 def _bare(model: runs.Model, attribute: int, codes: Codes, style: Style) -> bool:

@@ -11,6 +11,7 @@ from csvae_cli.errors import WorkError
 
 _FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
 _QUALITY = 95
+_MOST_EXIF = 65_533  # bytes that a JPEG's segment has room for
 
 
 def written_suffix(path: Path) -> str:
@@ -19,20 +20,21 @@ def written_suffix(path: Path) -> str:
     return suffix if suffix in _FORMATS or suffix in HEIC else ".png"
 
 
-def encode_picture(image: Image.Image, suffix: str, kept: Kept | None = None) -> bytes:
+def encode_picture(image: Image.Image, suffix: str, kept: Kept) -> bytes:
     """The bytes of a file of that suffix, an RGB picture with what is kept; lossy formats at quality 95.
 
     Raises WorkError where the format cannot hold it.
     """
-    kept = kept or Kept()
     image = image.convert("L") if kept.grey else image.copy()
     image.info.clear()  # Pillow writes some of it, and what is kept is said below
     if kept.alpha is not None and suffix not in (".jpg", ".jpeg"):
         image.putalpha(kept.alpha)
-    options: dict[str, Any] = {"exif": kept.exif} if kept.exif else {}
-    if kept.icc and not kept.grey:
-        options["icc_profile"] = kept.icc
     form = "HEIF" if suffix in HEIC else _FORMATS.get(suffix, "PNG")
+    options: dict[str, Any] = {}
+    if kept.exif and not (form == "JPEG" and len(kept.exif) > _MOST_EXIF):
+        options["exif"] = kept.exif
+    if kept.icc and (not kept.grey or form in ("JPEG", "PNG", "TIFF")):  # the others have no grey
+        options["icc_profile"] = kept.icc
     if form == "JPEG":
         options |= {"quality": _QUALITY, "subsampling": 0}
     elif form in ("WEBP", "HEIF"):
@@ -52,7 +54,9 @@ def stripped(image: Image.Image, kept: Kept) -> tuple[Image.Image, Kept]:
     if kept.icc:
         try:
             profile = ImageCms.ImageCmsProfile(io.BytesIO(kept.icc))
-            image = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB")) or image
+            own = image.convert("L") if kept.grey else image
+            srgb = ImageCms.createProfile("sRGB")
+            image = ImageCms.profileToProfile(own, profile, srgb, outputMode="RGB") or image
         except (ImageCms.PyCMSError, OSError):
             pass  # a damaged profile says nothing about the colours
     return image, Kept(alpha=kept.alpha, grey=kept.grey)

@@ -22,7 +22,7 @@ from csvae_cli.evaluation import (
     strata,
     switching,
 )
-from csvae_cli.evaluation.figures import Figure
+from csvae_cli.evaluation.figures import MEANINGS, Figure
 from csvae_cli.evaluation.subject import Subject, make
 from csvae_cli.output import Progress
 
@@ -59,7 +59,7 @@ def evaluate(
 
     dataset: by default the one that the model was trained on. Raises RequestError and WorkError.
     """
-    run = runs.find(ref, root)
+    run = runs.find(ref, root, trained=True)
     model = runs.load(ref, root)
     trained_on = model.config.data
     name = dataset or trained_on.dataset
@@ -70,7 +70,9 @@ def evaluate(
         subject = make(model, data, split, compute)
         figures = measure(subject, name, split, progress)
     evaluation = Evaluation(model.name, model.config.model.kind, name, split, figures)
-    path = report.write(place_of_report(run, root), subject, evaluation.as_json(), evaluation.figures)
+    which = model.name.removeprefix(run.path.resolve().name)
+    stem = f"{name}-{split}{which}"
+    path = report.write(place_of_report(run, root), stem, subject, evaluation.as_json(), figures)
     return evaluation, path
 
 
@@ -100,17 +102,15 @@ def measure(subject: Subject, dataset: str, split: SplitName, progress: Progress
 
     court = judging.convene(subject, progress)
     known = cache.key(subject.data.fingerprint, split, subject.edited, subject.compute.precision)
-    floors = [Figure(**line) for line in cache.json_of("floors", known, of_the_data)]
-    probes = [Figure(**line) for line in cache.json_of("probes", depends_on, probed)]
-    return (
-        *(figure for figure in probes if figure.name.startswith(("leak", "adversary"))),
+    kept = cache.json_of("floors", known, of_the_data) + cache.json_of("probes", depends_on, probed)
+    found = [
+        *map(Figure.from_json, kept),
         *switching.figures(subject, court, progress),
         *judging.figures(subject, court),
         *recognition.figures(subject, court, progress),
         *fidelity.figures(subject),
         *identity.figures(subject, dataset, progress),
         *(same_person.figures(subject, split, progress) if subject.of_pictures else ()),
-        *(figure for figure in probes if figure.name == "naturalness"),
-        *floors,
-        *(figure for figure in probes if figure.name == "factor"),
-    )
+    ]
+    order = list(MEANINGS)
+    return tuple(sorted(found, key=lambda figure: order.index(figure.name)))

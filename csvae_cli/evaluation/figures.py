@@ -1,7 +1,8 @@
 """A figure: what was measured, on how much, and how far its judge is to be trusted."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from math import isfinite
+from math import isfinite, nan
 from typing import Any
 
 
@@ -11,7 +12,8 @@ class Figure:
 
     name: of the measure, as in `MEANINGS`; attribute: "" where it is of whole pictures; detail: what of it
     (which code, which probe, which factor); pictures: how many are behind it; judge: the balanced accuracy
-    of the classifier that it depends on, on real pictures of the same split; NaN is a value that does not
+    of the classifier that it depends on, on real pictures of the same split (of an edited attribute on those
+    on whom it is tried); NaN is a value that does not
     exist for this model.
     """
 
@@ -29,6 +31,12 @@ class Figure:
             del found["judge"]
         return found | {"value": round(self.value, 5) if isfinite(self.value) else None}
 
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> "Figure":
+        """The other way round: a value that does not exist is NaN again."""
+        value = found["value"]
+        return cls(**{**found, "value": nan if value is None else value})
+
 
 MEANINGS: dict[str, str] = {
     "leak_z": "read from z by the strongest of three fresh probes, balanced accuracy (chance 0.5)",
@@ -41,7 +49,9 @@ MEANINGS: dict[str, str] = {
     "adversary": "read from z by the model's own adversary: not a measure of the leak",
     "accepted": "put on in the default style and taken off, and accepted by the judge (the paper's Table 1)",
     "added": "put on in the default style (the class mean; flow-csvae's is clearer), accepted by the judge",
-    "added_mean": "put on in 25 styles within two standard deviations, accepted: the mean over styles",
+    "added_floor": "plain reconstructions of those without it, seen to have it: what doing nothing gives",
+    "added_mean": "put on in 25 styles within two standard deviations, accepted: the mean over styles "
+    "(where W is the label itself, of 0.5 to 1.5 times it)",
     "added_worst": "the same: the worst of the styles",
     "removed": "taken off, accepted by the judge",
     "kept": "plain reconstructions of those who have it, still seen to have it",

@@ -45,7 +45,10 @@ def figures(subject: Subject, dataset: str, progress: Progress) -> list[Figure]:
     attributes = subject.edited
     for done, (name, column, _) in enumerate(attributes):
         progress("Recognising", done, len(attributes))
-        rows = evenly((subject.y_held[:, column] == 0).nonzero()[:, 0], _PICTURES)
+        without = (subject.y_held[:, column] == 0) & subject.likely(column)
+        rows = evenly(without.nonzero()[:, 0], _PICTURES)
+        if len(rows) < 2:  # nobody has another person beside
+            continue
         on = subject.model.statistics.subspaces[column].present_mean
         original = embed(subject.originals(rows))
         own = embed(torch.cat(list(subject.changed(rows, {}))))

@@ -34,7 +34,7 @@ _PATCHES, _PICTURES, _SHARE = 8, 100, 0.8
 class Court:
     """judge: columns as the data's; regions: for each of the data's columns a bool H×W, where the judge looks
     for the attribute (none for points); accuracy, accuracy_blurred: balanced, for each column, on real
-    held-out pictures.
+    held-out pictures, of an edited attribute on those of the people on whom it is tried (`Subject.likely`).
     """
 
     judge: Judge
@@ -51,8 +51,11 @@ def convene(subject: Subject, progress: Progress) -> Court:
     for _, x in subject.held_pictures():
         sharp.append(judge.present(x).cpu())
         soft.append(judge.present(blurred(x, 2.0)).cpu() if x.dim() == 4 else sharp[-1])
-    accuracy = tuple(balanced_accuracy(torch.cat(sharp), y))
-    return Court(judge, regions, accuracy, tuple(balanced_accuracy(torch.cat(soft), y)))
+    tried = y.clone()
+    for _, column, judged in subject.edited:
+        tried[~subject.likely(column), judged] = -1
+    accuracy, blurred_accuracy = (balanced_accuracy(torch.cat(seen), tried) for seen in (sharp, soft))
+    return Court(judge, regions, tuple(accuracy), tuple(blurred_accuracy))
 
 
 def judge_of(
@@ -92,8 +95,9 @@ def judge_of(
 def figures(subject: Subject, court: Court) -> list[Figure]:
     """The judge's own accuracy, sharp and blurred."""
     found = []
+    tried = {name: int(subject.likely(own).sum()) for name, own, _ in subject.edited}
     for name, _, column in subject.attributes:
-        count = len(subject.y_held)
+        count = tried.get(name, len(subject.y_held))
         found.append(Figure("judge", court.accuracy[column], count, name))
         found.append(Figure("judge_blurred", court.accuracy_blurred[column], count, name))
     return found

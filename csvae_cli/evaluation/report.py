@@ -19,7 +19,7 @@ def rows(figures: Sequence[Figure]) -> list[tuple[str, ...]]:
             ", ".join(part for part in (figure.attribute, figure.detail) if part) or "–",
             _number(figure.value),
             f"{figure.pictures:,}",
-            "–" if figure.judge is None else f"{figure.judge:.3f}",
+            "–" if figure.judge is None else _number(figure.judge),
             MEANINGS[figure.name],
         )
         for figure in figures
@@ -40,9 +40,11 @@ def markdown(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in table) + "\n"
 
 
-def write(run: runs.Run, subject: Subject, answer: Mapping[str, Any], figures: Sequence[Figure]) -> Path:
-    """evaluation/<dataset>-<split>.json, .md and pictures in the run directory. Raises WorkError."""
-    folder, stem = run.path / "evaluation", f"{answer['dataset']}-{answer['split']}"
+def write(
+    run: runs.Run, stem: str, subject: Subject, answer: Mapping[str, Any], figures: Sequence[Figure]
+) -> Path:
+    """evaluation/<stem>.json, .md and pictures in the run directory. Raises WorkError."""
+    folder = run.path / "evaluation"
     parts = [
         f"# {answer['model']} on {answer['dataset']}, {answer['split']} split\n",
         f"A {answer['kind']}. Probes are fitted on codes of training pictures, scored on the split's people. "

@@ -1,5 +1,6 @@
 """The paper's Method 2: a changed expression against the same person's real picture of that expression."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -18,8 +19,9 @@ from models.subspace import plane
 
 @dataclass(frozen=True)
 class _Person:
-    """A person's rows of a split with one expression and with another, the model's columns of both."""
+    """A person's rows of a split with one expression and with another, and the model's column of that."""
 
+    name: str
     rows: Tensor
     targets: Tensor
     column: int
@@ -38,18 +40,18 @@ def figures(subject: Subject, split: SplitName, progress: Progress) -> list[Figu
     """target↔changed, original↔changed, target↔original, as sums over pixels, means over pairs.
 
     p_j is the style whose changed pictures are nearest to the targets of other people, on validation (for
-    validation: on training): of the class mean and a 5×5 plane over two standard deviations. Nothing where a
-    split has no person with two expressions.
+    validation: on training): of the class mean and a 5×5 plane over two standard deviations; the class mean
+    where there are no others. Nothing where a split has no person with two expressions.
     """
     progress("Comparing with the same person", 0, 2)
-    others = _part(subject, "train" if split == "valid" else "valid")
+    part = _part(subject, split)
+    if part is None:
+        return []
+    others = _part(subject, "train" if split == "valid" else "valid", {person.name for person in part.people})
     best = {}
     if others is not None:
         best = {column: _best_style(subject, others, column) for column in _columns(others)}
     progress("Comparing with the same person", 1, 2)
-    part = _part(subject, split)
-    if part is None:
-        return []
     sums = torch.zeros(3)
     pairs = 0
     for person in part.people:
@@ -69,7 +71,8 @@ def figures(subject: Subject, split: SplitName, progress: Progress) -> list[Figu
     return [Figure(name, float(value), pairs) for name, value in zip(names, sums / pairs, strict=True)]
 
 
-def _part(subject: Subject, split: SplitName) -> _Part | None:
+def _part(subject: Subject, split: SplitName, without: Collection[str] = ()) -> _Part | None:
+    """None where nobody but those `without` has two expressions."""
     data = subject.data.splits[split]
     labels, identities = torch.from_numpy(data.labels.copy()), data.identities
     if not identities:
@@ -77,14 +80,14 @@ def _part(subject: Subject, split: SplitName) -> _Part | None:
     rows_of: dict[tuple[str, int], list[int]] = {}
     for _, column, judged in subject.attributes:
         for row in (labels[:, judged] == 1).nonzero()[:, 0].tolist():
-            if identities[row]:
+            if identities[row] and identities[row] not in without:
                 rows_of.setdefault((identities[row], column), []).append(row)
     people = []
     for name in sorted({name for name, _ in rows_of}):
         columns = [column for _, column, _ in subject.attributes if (name, column) in rows_of]
         for one, other in permutations(columns, 2):
             people.append(
-                _Person(torch.tensor(rows_of[name, one]), torch.tensor(rows_of[name, other]), other)
+                _Person(name, torch.tensor(rows_of[name, one]), torch.tensor(rows_of[name, other]), other)
             )
     if not people:
         return None

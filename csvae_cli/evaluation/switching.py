@@ -53,12 +53,14 @@ def figures(subject: Subject, court: Court, progress: Progress) -> list[Figure]:
 
 
 def _mean_styles(subject: Subject, court: Court, case: _Case) -> list[Figure]:
-    """At the class mean: added, removed (where labels are not exclusive), both together; plainly kept."""
+    """At the class mean: added, removed (where labels are not exclusive), both together; plainly kept; and
+    what `added` would be if nothing were done.
+    """
     statistics = subject.model.statistics.subspaces[case.column]
     on, off = statistics.present_mean, subject.kind.anchors(case.column)[0]
     added = _seen(subject, court, case, case.without, on)
     kept = _seen(subject, court, case, case.wearing, None)
-    verdicts = {"added": added, "kept": kept}
+    verdicts = {"added": added, "added_floor": _seen(subject, court, case, case.without, None), "kept": kept}
     seen = court.judge.present(subject.originals(case.wearing))[:, case.judged].cpu()
     if bool(seen.any()):
         verdicts["kept_of_seen"] = kept[seen]

@@ -44,6 +44,12 @@ _COMPARED = (
     "ssim",
 )
 
+_UNEQUAL = """What is not equal: no model is shown the label of a picture that it edits, so vae and
+condvae, which need it, take their own guess; they have no styles either, and are asked for labels of 0.5 to
+1.5 instead (in `variety`, too); flow-csvae has a wider code than the others, and on CelebA it learns from
+three further labels (male, young, smiling) that its edits are to leave alone.
+"""
+
 _DETAILED = ("leak_other_w", "moved_adding", "moved_removing")
 """Those that are of another label's w, or of another label, too."""
 
@@ -57,6 +63,7 @@ def write(plan: Plan, stages: Sequence[Stage]) -> Path:
         "# Klys, Snell and Zemel (2018), run again\n",
         f"Preset {plan.preset}, seed {plan.seed}; each model of a data set with the same budget; judged on "
         f"the {'validation' if plan.split == 'valid' else 'test'} split. Budgets: {_budgets(done)}.\n",
+        _UNEQUAL,
         *(f"Left out: {name}. {reason}\n" for name, reason in plan.left_out),
         table_1(found, datasets),
         table_2(found, datasets),

@@ -12,7 +12,7 @@ from csvae_cli import output, runs
 from csvae_cli.config import KindName, NetworkName
 from csvae_cli.data import sources
 from csvae_cli.data.dataset import SplitName
-from csvae_cli.device import Compute, Precision, resolve
+from csvae_cli.device import Compute, Precision
 from csvae_cli.errors import RequestError, StoppedError, one_of
 from csvae_cli.evaluation.evaluate import evaluate
 from csvae_cli.evaluation.figures import Figure
@@ -72,9 +72,9 @@ class Stage:
 
     @property
     def evaluated(self) -> bool:
-        """Measured, and not trained further since."""
+        """Trained to the end, and measured since."""
         try:
-            return self.answer.stat().st_mtime >= self.run.model.stat().st_mtime
+            return self.trained and self.answer.stat().st_mtime >= self.run.model.stat().st_mtime
         except OSError:
             return False
 
@@ -163,16 +163,8 @@ def work(plan: Plan, stage: Stage, compute: Compute) -> None:
 
 
 def figures(stage: Stage) -> tuple[Figure, ...]:
-    """The figures of an evaluated stage; a value that did not exist is NaN again."""
-    lines = json.loads(stage.answer.read_text())["figures"]
-    nan = float("nan")
-    return tuple(
-        Figure(**{**line, "value": nan if line["value"] is None else line["value"]}) for line in lines
-    )
-
-
-def compute_of(plan: Plan) -> Compute:
-    return resolve(plan.device, plan.precision)
+    """The figures of an evaluated stage."""
+    return tuple(map(Figure.from_json, json.loads(stage.answer.read_text())["figures"]))
 
 
 def _train(plan: Plan, stage: Stage) -> None:
@@ -210,11 +202,17 @@ def _network(plan: Plan, stage: Stage) -> NetworkName | None:
 
 
 def _epochs(plan: Plan, stage: Stage) -> int | None:
-    """As asked; the preset's own where it is not the default one, and for points, which take a minute."""
+    """As asked; the preset's own where it is not the default one, and for points, which take a minute.
+
+    Where nobody asks, as many as a model of the data set has that was begun before: all have the same budget.
+    """
     if plan.epochs is not None or plan.preset != "default" or _of_points(stage):
         return plan.epochs
-    examples, _ = sources.open_source(stage.dataset, plan.data_dir).counts()["train"]
-    return max(_least(stage), round(_EXAMPLES / examples))
+    for other in stages(plan):
+        if other.dataset == stage.dataset and other.run.config.exists():
+            return max(_least(stage), runs.read_config(other.run.config).training.epochs)
+    data = sources.read(stage.dataset, plan.data_dir, ())  # counted only when TFD's labels have been learnt
+    return max(_least(stage), round(_EXAMPLES / len(data.splits["train"])))
 
 
 def _least(stage: Stage) -> int:

@@ -1,6 +1,7 @@
 """What is looked at now and then in a training: validation, the leak of z, statistics of W, a sheet."""
 
 from dataclasses import dataclass
+from math import isnan
 
 import torch
 from PIL import Image
@@ -25,7 +26,9 @@ _FEW = 100
 
 @dataclass(frozen=True)
 class Report:
-    """terms: of validation pictures, unweighted; leak: for each attribute what a fresh probe reads from z."""
+    """terms: of validation pictures, unweighted; leak: what a fresh probe reads from z, for each attribute of
+    which validation has both classes.
+    """
 
     terms: dict[str, float]
     leak: dict[str, float]
@@ -49,7 +52,7 @@ def look(model: Kind, train: Batches, valid: Batches, config: RunConfig, compute
     statistics = _statistics(model, codes, y, valid)
     return Report(
         validation_terms(model, valid, compute, config.training.seed),
-        dict(zip(config.model.attributes, leak, strict=True)),
+        {name: one for name, one in zip(config.model.attributes, leak, strict=True) if not isnan(one)},
         statistics,
         _sheet(model, statistics, codes_valid, y_valid, config, compute),
     )

@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -108,7 +109,9 @@ def resume(request: Request, run_path: Path | None) -> Trained | None:
         initial = runs.load(config.init_from, request.runs) if starts_anew else None
         state, progress = session.resume(run, config, data, compute, initial, processes)
         if request.epochs is not None:
-            config = replace(config, training=extended(config.training, request.epochs, state.epoch))
+            begun = state.step > 0
+            training = extended(config.training, request.epochs, state.epoch, begun=begun)
+            config = replace(config, training=training)
         if state.epoch >= config.training.epochs:
             if processes.first:
                 output.say(f"{run.path} is finished ({state.epoch} epochs); --epochs N trains it further.")
@@ -117,6 +120,18 @@ def resume(request: Request, run_path: Path | None) -> Trained | None:
         else:
             session.help_train(config, data, compute, state, processes)
     return Trained(run, config) if processes.first else None
+
+
+def _check_kept(data: Dataset, keep: Sequence[str]) -> None:
+    """Raises RequestError where edits cannot learn what to leave alone."""
+    for name in keep:
+        labels = data.splits["train"].labels[:, data.attributes.index(name)]
+        for value, word in ((1, "with"), (0, "without")):
+            if not (labels == value).any():
+                raise RequestError(
+                    f"No training picture is {word} {name}, so edits cannot learn to leave it alone; name "
+                    "other labels with --keep, or --keep none."
+                )
 
 
 def _prepare(request: Request, processes: Processes) -> tuple[RunConfig, Dataset, runs.Model | None]:
@@ -131,6 +146,7 @@ def _prepare(request: Request, processes: Processes) -> tuple[RunConfig, Dataset
     keep = _kept(request, kind)
     with processes.first_alone():
         data = sources.read(request.dataset, request.data_dir, keep, request.labels)
+    _check_kept(data, keep)
     facts = Facts(len(data.splits["train"]), data.model_shape, data.attributes, keep, data.exclusive)
     network = _network(request, facts, kind, initial)
     model, training = chosen_preset(kind, network, facts)

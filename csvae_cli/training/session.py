@@ -177,6 +177,7 @@ class _Saver:
             if owner not in OPPONENTS
         )
         if self.progress.best is None or loss < self.progress.best:
+            runs.write_statistics(self.run.best_statistics, report.statistics, self.config.model.attributes)
             runs.write_tensors(self.run.best, model.state_dict())
             self.progress = replace(self.progress, best=loss)
 

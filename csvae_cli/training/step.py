@@ -80,8 +80,7 @@ def take(
         if config.max_norm is not None and group != ADVERSARY:
             clip_grad_norm_(optimiser.param_groups[0]["params"], config.max_norm)
         optimiser.step()
-        if compute.device.type == "cpu":  # fused, it changes weights that seem not to have changed
-            increment_version(optimiser.param_groups[0]["params"])
+        increment_version(optimiser.param_groups[0]["params"])  # fused, it changes them behind torch's back
     if ADVERSARY in state.optimisers and config.adversary_steps > 1:
         _train_adversary(state, config, compute, processes)
     return told

@@ -7,7 +7,9 @@ from csvae_cli import runs
 
 
 def summary(ref: str | None, root: Path) -> dict[str, Any]:
-    """Of the run that ref names. Raises RequestError and WorkError."""
+    """Of the run that ref names; epochs: None of a model that came without its log. Raises RequestError and
+    WorkError.
+    """
     run = runs.find(ref, root)
     config = runs.read_config(run.config)
     lines = runs.read_log(run.log) if run.log.exists() else []
@@ -21,7 +23,7 @@ def summary(ref: str | None, root: Path) -> dict[str, Any]:
         "keep": list(config.model.keep),
         "shape": list(config.model.shape),
         "latent_dim": config.model.latent_dim,
-        "epochs": len(lines) if run.log.exists() else config.training.epochs,
+        "epochs": len(lines) if run.log.exists() or run.checkpoints.exists() else None,
         "of": config.training.epochs,
         "command": config.command,
         "versions": dict(config.versions),
@@ -46,7 +48,7 @@ def rows(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("data", f"{found['data']} ({channels})"),
         ("attributes", ", ".join(found["attributes"])),
         ("kept by edits", ", ".join(found["keep"]) or "none"),
-        ("trained", f"{found['epochs']} of {found['of']} epochs"),
+        *([("trained", f"{found['epochs']} of {found['of']} epochs")] if found["epochs"] is not None else []),
         ("command", found["command"]),
         ("versions", ", ".join(f"{name} {version}" for name, version in found["versions"].items())),
     ]

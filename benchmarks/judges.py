@@ -1,0 +1,111 @@
+"""What classifiers other than csvae's own judge say of a model's edits (docs/trials.md, row 67).
+
+    python benchmarks/judges.py MODEL... --data-dir DIR [--split valid] [--judges residual pooling depthwise]
+
+MODEL: a run directory, or csvae for the model that comes with it. Each judge is taught for four epochs on
+the training people of celeba-glasses-facial-hair, never on a decoded picture. No edit was ever held by
+`depthwise`; by the others some were (benchmarks/redraw.py), so that their word counts less.
+"""
+
+import argparse
+from pathlib import Path
+from typing import cast
+
+import readers
+import torch
+from torch import Tensor, nn
+
+from csvae_cli import output, runs
+from csvae_cli.data import sources
+from csvae_cli.data.dataset import SplitName
+from csvae_cli.device import resolve
+from csvae_cli.evaluation import switching
+from csvae_cli.evaluation.judging import Court, judge_of
+from csvae_cli.evaluation.subject import Subject, make
+from models.disturbing import disturbed
+from models.judge import Judge
+from models.networks import Classifier
+from models.probe import balanced_accuracy
+
+DATASET = "celeba-glasses-facial-hair"
+
+
+class Depthwise(nn.Module):
+    """Large filters of each channel alone, then mixtures of channels (as in Liu et al. 2022, ConvNeXt)."""
+
+    def __init__(self, channels: int, labels: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Conv2d(channels, 48, 4, 2, 1)]
+        for inputs, outputs in ((48, 96), (96, 160), (160, 224)):
+            layers += [
+                nn.Conv2d(inputs, inputs, 5, 1, 2, groups=inputs),
+                nn.BatchNorm2d(inputs),
+                nn.Conv2d(inputs, 2 * inputs, 1),
+                nn.GELU(),
+                nn.Conv2d(2 * inputs, outputs, 2, 2),
+            ]
+        self.layers = nn.Sequential(*layers)
+        self.head = nn.Linear(224, labels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.layers(2 * x - 1).amax((2, 3)))
+        return logits
+
+
+readers.MAKES["depthwise"] = Depthwise, lambda x, noise: disturbed(readers.softened(x, noise), noise)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("models", nargs="+", metavar="MODEL")
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--split", choices=["valid", "test"], default="valid")
+    parser.add_argument(
+        "--judges", nargs="+", choices=readers.MAKES, default=["residual", "pooling", "depthwise"]
+    )
+    parser.add_argument("--keep", type=Path, default=Path("runs") / "benchmarks" / "judges")
+    options = parser.parse_args()
+    compute = resolve("auto", "fp32")
+    print("| judge (accuracy) | model | added | worst | removed | kept | others moved, adding | removing |")
+    print("|---|---|---|---|---|---|---|---|", flush=True)
+    for ref in options.models:
+        model = runs.load(ref, Path("runs"))
+        data = sources.read(DATASET, options.data_dir, model.config.model.keep)
+        subject = make(model, data, cast("SplitName", options.split), compute)
+        _, regions = judge_of(data, subject.train, compute, lambda *_: None)
+        for name in options.judges:
+            network = readers.taught(name, subject.train, compute, options.keep)
+            court = court_of(Judge(cast("Classifier", network), exclusive=False), regions, subject)
+            accuracy = " / ".join(f"{one:.3f}" for one in court.accuracy[:2])
+            print(f"| {name} ({accuracy}) | {ref} | {row(subject, court)} |", flush=True)
+
+
+@torch.no_grad()
+def court_of(judge: Judge, regions: tuple[Tensor, ...], subject: Subject) -> Court:
+    """The judge, and how good it is on the split's people."""
+    seen = torch.cat([judge.present(x).cpu() for _, x in subject.held_pictures()])
+    y = subject.held.y[subject.held.spread(len(subject.y_held))].cpu()
+    accuracy = tuple(balanced_accuracy(seen, y))
+    return Court(judge, regions, accuracy, accuracy)
+
+
+def row(subject: Subject, court: Court) -> str:
+    """Of both attributes, A / B; how far other labels move, label by label."""
+    with output.progress() as progress:
+        figures = switching.figures(subject, court, progress)
+    names = [name for name, *_ in subject.edited]
+
+    def of(measure: str, detail: str = "") -> str:
+        found = {f.attribute: f.value for f in figures if (f.name, f.detail) == (measure, detail)}
+        return " / ".join(f"{found[name]:.3f}" if name in found else "–" for name in names)
+
+    def moved(measure: str) -> str:
+        return ", ".join(f"{label} {of(measure, label)}" for label in subject.data.attributes)
+
+    cells = [of(measure) for measure in ("added", "added_worst", "removed", "kept_of_seen")]
+    return " | ".join([*cells, moved("moved_adding"), moved("moved_removing")])
+
+
+if __name__ == "__main__":
+    main()
