@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.layers import Dense, Doubling, FromPicture, ToPicture
+from models.layers import Dense, Doubling, FromPicture, Rectified, ToPicture
 from models.priors import label_log_odds
 
 NetworkName = Literal["paper", "light", "large", "points"]
@@ -180,8 +180,9 @@ class _PaperTrunk(nn.Module):
             (nn.Conv2d, 64, 128),
             (nn.Conv2d, 128, 256),
         ):
-            layers += [kind(inputs, outputs, 5, 2, 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
-        self.convolutions = nn.Sequential(*layers[:-1], nn.Flatten(), layers[-1])
+            normalised = Rectified(outputs, flat=outputs == 256)
+            layers += [kind(inputs, outputs, 5, 2, 2, bias=False), normalised, nn.Identity()]
+        self.convolutions = nn.Sequential(*layers)
         self.dense = nn.Sequential(
             Dense(256 * (height // 8) * (width // 8), 2048), nn.BatchNorm1d(2048), nn.ReLU()
         )
@@ -206,8 +207,8 @@ class _PaperDecoder(nn.Module):
         for outer, inner in ((256, 256), (256, 128), (128, 32)):
             layers += [
                 nn.ConvTranspose2d(outer, inner, 5, 2, 2, output_padding=1, bias=False),
-                nn.BatchNorm2d(inner),
-                nn.ReLU(),
+                Rectified(inner),
+                nn.Identity(),
             ]
         self.convolutions = nn.Sequential(*layers, ToPicture(32, channels, 5, 1, 2))
 

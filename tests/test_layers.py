@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from models.layers import Doubling, blocked, halved
+from models.layers import Doubling, Rectified, blocked, halved, rectified
 
 
 def same(found, expected, inputs):
@@ -35,3 +35,27 @@ def test_a_convolution_of_blocks_with_stride_two_is_the_plain_one():
     layer = torch.nn.Conv2d(3, 5, 5, 2, 2, bias=False)
     x = torch.randn(2, 3, 8, 12).to(memory_format=torch.channels_last).requires_grad_()
     same(halved(x, layer.weight), layer(x), (x, layer.weight))
+
+
+def test_batch_norm_and_relu_written_out_are_the_plain_ones():
+    torch.manual_seed(0)
+    layer = Rectified(6)
+    with torch.no_grad():
+        layer.weight.uniform_(-2, 2)
+        layer.bias.normal_()
+    x = (3 * torch.randn(4, 6, 8, 4) + 1).to(memory_format=torch.channels_last).requires_grad_()
+    found, mean, var = rectified(x, layer.weight, layer.bias, layer.eps)
+    same(found, layer(x), (x, layer.weight, layer.bias))
+    torch.testing.assert_close(mean, x.mean((0, 2, 3)))
+    torch.testing.assert_close(var, x.var((0, 2, 3), unbiased=False))
+
+
+def test_compiled_batch_norm_keeps_the_statistics_of_the_plain_one():
+    torch.manual_seed(0)
+    plain, compiled = Rectified(6, flat=True), Rectified(6, flat=True)
+    x = (3 * torch.randn(4, 6, 8, 4) + 1).to(memory_format=torch.channels_last)
+    step = torch.compile(compiled.forward, dynamic=False, backend="aot_eager")
+    for _ in range(2):
+        torch.testing.assert_close(step(x), plain(x))
+    torch.testing.assert_close(compiled.state_dict(), plain.state_dict())
+    torch.testing.assert_close(compiled.eval()(x), plain.eval()(x))

@@ -20,6 +20,9 @@ WORTH = 10_000_000
 LARGE = 2**22
 """Numbers in a weight whose step takes long."""
 
+_READ = {"realize_reads_threshold": 16}
+"""For inductor: what is used twice is computed twice, of so many tensors at most, not written and read."""
+
 _LONGEST = 160
 """Characters of a compiler's complaint that people are shown."""
 
@@ -30,7 +33,8 @@ def fused(step: Step, model: nn.Module, backend: str | Callable[..., Any] = "ind
     They are compiled in the step alone: a look at the model shows them other sizes, for each of which they
     would be compiled anew. Where the first step fails with them, that is said, and they are as they were.
     """
-    compiled = partial(torch.compile, dynamic=False, backend=backend)
+    options = _READ if backend == "inductor" else None
+    compiled = partial(torch.compile, dynamic=False, backend=backend, options=options)
     networks = [(part, compiled(part.forward)) for part in _parts(model)]
     functions = [(function, compiled(function.plain)) for function in FUSIBLE]
     tried, refused = False, False

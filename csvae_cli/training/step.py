@@ -79,11 +79,17 @@ def take(
     for group, optimiser in state.optimisers.items():
         if config.max_norm is not None and group != ADVERSARY:
             clip_grad_norm_(optimiser.param_groups[0]["params"], config.max_norm)
-        optimiser.step()
-        increment_version(optimiser.param_groups[0]["params"])  # fused, it changes them behind torch's back
+        _move(optimiser)
     if ADVERSARY in state.optimisers and config.adversary_steps > 1:
         _train_adversary(state, config, compute, processes)
     return told
+
+
+def _move(optimiser: Adam) -> None:
+    """A step of those weights that have a gradient; fused, it changes them behind torch's back."""
+    moved = [weight for weight in optimiser.param_groups[0]["params"] if weight.grad is not None]
+    optimiser.step()
+    increment_version(moved)
 
 
 def _backward(terms: Mapping[str, Tensor], config: TrainingConfig) -> None:
@@ -203,4 +209,4 @@ def _train_adversary(state: State, config: TrainingConfig, compute: Compute, pro
             terms = state.model.adversary_terms(state.memory.draw(drawn, state.noise))
         (config.weight(ADVERSARY) * terms[ADVERSARY]).backward()
         processes.average(optimiser.param_groups[0]["params"])
-        optimiser.step()
+        _move(optimiser)
