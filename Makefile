@@ -14,7 +14,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $(STAMP)
 
-# A model of drawn faces in about three minutes, then edits and a sheet of it.
+# Edits of a portrait by the model that comes with csvae; then a model of drawn faces in about three minutes.
 demo: setup
 	$(BIN)/python benchmarks/demo.py
 

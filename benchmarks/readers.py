@@ -18,7 +18,7 @@ from csvae_cli.device import Compute
 from models.disturbing import disturbed, mirrored
 from models.filters import blurred
 from models.networks import Reader
-from models.priors import class_weights, known_cross_entropy
+from models.priors import class_weights, known_cross_entropy, per_label
 
 BATCH, EPOCHS = 64, 4
 
@@ -134,7 +134,7 @@ def _teach(
             x = mirrored(x, noise)
             with compute.autocast():
                 logits = reader(x if change is None else change(x, noise))
-            loss = known_cross_entropy(logits.float(), y, torch.where(y == 1, weight[1], weight[0]))
+            loss = known_cross_entropy(logits.float(), y, per_label(weight, y))
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

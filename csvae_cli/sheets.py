@@ -104,10 +104,10 @@ def people_by_styles(
     return contact_sheet(cells, rows or [""] * len(x), ["picture", "own", *names], title)
 
 
-def scatter(panels: Sequence[tuple[str, str, Tensor]], labels: Tensor, size: int = 320) -> Image.Image:
+def scatter(panels: Sequence[tuple[str, str, Tensor]], labels: Tensor) -> Image.Image:
     """Side by side, points N×2 coloured by label (1, 0): (name of x, name of y, points) for each panel."""
     font = ImageFont.load_default(_TEXT)
-    margin = 34
+    size, margin = 320, 34
     page = Image.new("RGB", (len(panels) * (size + margin) + 10, size + margin + 10), _PAPER)
     pen = ImageDraw.Draw(page)
     for number, (across, up, points) in enumerate(panels):

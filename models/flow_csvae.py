@@ -24,6 +24,7 @@ from models.priors import (
     label_log_odds,
     log_class_prior,
     log_normal,
+    per_label,
     sample,
 )
 from models.regions import around, occlusion, outside, reach
@@ -471,16 +472,13 @@ class FlowCSVAE(Kind):
         group = combinations(y[:, len(self.styled) :])
         return group[:, None] == group
 
-    def _per_label(self, y: Tensor) -> Tensor:
-        return torch.where(y == 1, self.weight[1], self.weight[0])
-
     def _per_known(self, y: Tensor) -> Tensor:
-        """The same, and more where few are known; only by the root, or they would be learnt by heart."""
-        return self._per_label(y) * self.weight_known
+        """What each label counts, more where few are known; by the root, or they would be learnt by heart."""
+        return per_label(self.weight, y) * self.weight_known
 
     def _per_row(self, y: Tensor) -> Tensor:
         """What each row counts: the mean of what its labels do, scaled to a mean of 1, N."""
-        rows = torch.where(y >= 0, self._per_label(y), 1.0).mean(1)
+        rows = torch.where(y >= 0, per_label(self.weight, y), 1.0).mean(1)
         return rows / rows.mean()
 
     def _pictured(self, x_hat: Tensor, x: Tensor, y: Tensor) -> dict[str, Tensor]:

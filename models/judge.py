@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from models.filters import blurred
 from models.kind import Rows
 from models.networks import Classifier
-from models.priors import class_weights, known_cross_entropy
+from models.priors import class_weights, known_cross_entropy, per_label
 
 _BATCH = 128
 
@@ -95,5 +95,4 @@ def _loss(logits: Tensor, y: Tensor, weight: Tensor, exclusive: bool) -> Tensor:
         known = (y == 1).any(1)
         losses = F.cross_entropy(logits, y.argmax(1), reduction="none", weight=weight[1] / weight[1].mean())
         return (losses * known).mean()
-    per_row = torch.where(y == 1, weight[1], weight[0])
-    return known_cross_entropy(logits, y, per_row)
+    return known_cross_entropy(logits, y, per_label(weight, y))

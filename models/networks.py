@@ -1,4 +1,4 @@
-"""Encoders, decoders, the adversary and the classifier.
+"""Encoders, decoders, and what reads: the adversary, the critic, the classifier and the reader.
 
 Four families, chosen by name: `paper` (the convolutions of Larsen et al. 2016 that Klys et al. build on),
 `light` (for a laptop's CPU), `large` (for an hour or two of it) and `points` (small MLPs). An encoder is a
@@ -81,10 +81,10 @@ class Adversary(nn.Module):
 
     log_odds: Tensor
 
-    def __init__(self, latent_dim: int, labels: int, hidden: int = 512) -> None:
+    def __init__(self, latent_dim: int, labels: int) -> None:
         super().__init__()
         self.scale = nn.BatchNorm1d(latent_dim, eps=1e-8, affine=False)
-        self.layers = nn.Sequential(_mlp(latent_dim, hidden, hidden), nn.Linear(hidden, labels))
+        self.layers = nn.Sequential(_mlp(latent_dim, 512, 512), nn.Linear(512, labels))
         self.register_buffer("log_odds", torch.zeros(labels), persistent=False)
 
     def forward(self, z: Tensor) -> Tensor:
@@ -102,10 +102,10 @@ class Critic(nn.Module):
     forward(s, y): s whitened, N×dim; y `signed`, N×k; gives logits N, above 0 for a picture's.
     """
 
-    def __init__(self, dim: int, labels: int, hidden: int = 256) -> None:
+    def __init__(self, dim: int, labels: int) -> None:
         super().__init__()
         self.linear = nn.Linear(dim + labels, 1)
-        self.layers = nn.Sequential(_mlp(dim + labels, hidden, hidden), nn.Linear(hidden, 1))
+        self.layers = nn.Sequential(_mlp(dim + labels, 256, 256), nn.Linear(256, 1))
 
     def forward(self, s: Tensor, y: Tensor) -> Tensor:
         seen = torch.cat([s, y], dim=1)

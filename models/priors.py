@@ -156,6 +156,11 @@ def class_weights(y: Tensor) -> Tensor:
     return counts.sum(0) / (2 * counts)
 
 
+def per_label(weight: Tensor, y: Tensor) -> Tensor:
+    """What each label of y (N×k in {1, 0, −1}) counts by the weights of its classes (2×k), N×k."""
+    return torch.where(y == 1, weight[1], weight[0])
+
+
 def known_cross_entropy(logits: Tensor, y: Tensor, weight: Tensor | float = 1.0) -> Tensor:
     """Binary cross-entropy of the known labels: a sum over labels, a mean over the batch.
 

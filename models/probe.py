@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.priors import class_weights, known_cross_entropy
+from models.priors import class_weights, known_cross_entropy, per_label
 
 _PATIENCE = 15
 """Epochs without a better held-back loss after which fitting ends."""
@@ -89,4 +89,4 @@ def balanced_accuracy(seen: Tensor, y: Tensor) -> list[float]:
 
 
 def _weighted(logits: Tensor, y: Tensor, weight: Tensor) -> Tensor:
-    return known_cross_entropy(logits, y, torch.where(y == 1, weight[1], weight[0]))
+    return known_cross_entropy(logits, y, per_label(weight, y))

@@ -52,6 +52,12 @@ def _away_from_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytes
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture
+def in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+
 @pytest.fixture(scope="session")
 def trained(celeba: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run directory of a csvae of two attributes, trained for two epochs."""

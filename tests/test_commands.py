@@ -17,11 +17,7 @@ from csvae_cli.app import main
 from csvae_cli.data.toy_faces import portrait
 from csvae_cli.editing.editor import Editor
 
-
-@pytest.fixture(autouse=True)
-def _in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
+pytestmark = pytest.mark.usefixtures("in_an_empty_directory")
 
 
 def _files() -> list[str]:
@@ -35,6 +31,7 @@ def test_a_run_directory_holds_what_the_contract_says(trained: Path) -> None:
         "config.json",
         "model.safetensors",
         "best.safetensors",
+        "best-statistics.safetensors",
         "statistics.safetensors",
         "log.jsonl",
         "samples/epoch-0002.png",
@@ -199,7 +196,7 @@ def test_two_edits_of_the_same_name_do_not_overwrite_each_other(
     assert main(command) == 1
     output = capsys.readouterr()
     assert output.out.split() == ["face-glasses/from-wearer.jpg"]
-    assert "written already" in output.err
+    assert "from-wearer.jpg is another edit's already" in output.err
 
 
 def test_a_twin_far_down_the_list_is_refused_too(
@@ -217,7 +214,7 @@ def test_a_twin_far_down_the_list_is_refused_too(
     assert main([*command, "--model", str(trained)]) == 1
     output = capsys.readouterr()
     assert output.out.split() == [f"face-glasses/from-{number}.jpg" for number in range(12)]
-    assert "from-0.jpg is written already" in output.err
+    assert "from-0.jpg is another edit's already" in output.err
 
 
 def _line(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:

@@ -21,16 +21,16 @@ from csvae_cli.app import main
 from csvae_cli.evaluation.figures import MEANINGS
 
 JUDGED = {"accepted", "added", "added_mean", "added_worst", "removed", "kept"}
-ALSO_JUDGED = {"kept_of_seen", "recognised", "recognised_ceiling", "moved_adding", "moved_removing"}
+ALSO_JUDGED = {
+    *("added_floor", "kept_of_seen", "recognised", "recognised_ceiling"),
+    *("moved_adding", "moved_removing"),
+}
 KINDS = ("vae", "condvae", "condvae-info", "csvae", "flow-csvae")
 
 Stamps = dict[str, tuple[int, int]]
 
 
-@pytest.fixture(autouse=True)
-def _in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
+pytestmark = pytest.mark.usefixtures("in_an_empty_directory")
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +146,7 @@ def test_another_data_set_and_the_test_split_as_a_table(
     command = ["evaluate", "--model", str(run / "best.safetensors"), "--dataset", "celeba-glasses"]
     assert main([*command, "--data-dir", str(celeba), "--split", "test"]) == 0
     output = capsys.readouterr().out
-    stem = "celeba-glasses-test"
+    stem = "celeba-glasses-test-best"
 
     answer = json.loads((run / "evaluation" / f"{stem}.json").read_text())
     assert (answer["dataset"], answer["split"]) == ("celeba-glasses", "test")
@@ -156,7 +156,7 @@ def test_another_data_set_and_the_test_split_as_a_table(
     assert ("leak_other_w", "glasses") not in figures
 
     lines = output.splitlines()
-    assert lines[0] == "run on celeba-glasses, test split"
+    assert lines[0] == "run-best on celeba-glasses, test split"
     assert lines[-1] == str(run / "evaluation" / f"{stem}.md")
     assert "None" not in output
     assert "nan" not in output

@@ -20,10 +20,7 @@ PORTRAIT = Path(__file__).parent.parent / "docs" / "portrait.jpg"
 ORIENTATION, MODEL = 0x0112, 0x0110
 
 
-@pytest.fixture(autouse=True)
-def _in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
+pytestmark = pytest.mark.usefixtures("in_an_empty_directory")
 
 
 @pytest.fixture

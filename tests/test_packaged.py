@@ -15,10 +15,7 @@ PORTRAIT = Path(__file__).parent.parent / "docs" / "astronaut.jpg"
 PHOTO = PORTRAIT.with_name("portrait.jpg")
 
 
-@pytest.fixture(autouse=True)
-def _in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
+pytestmark = pytest.mark.usefixtures("in_an_empty_directory")
 
 
 def _probability(picture: Path, attribute: str, align: str = "none") -> float:

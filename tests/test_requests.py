@@ -13,11 +13,7 @@ from PIL import Image
 from csvae_cli import runs
 from csvae_cli.app import main
 
-
-@pytest.fixture(autouse=True)
-def _in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
+pytestmark = pytest.mark.usefixtures("in_an_empty_directory")
 
 
 def _refused(capsys: pytest.CaptureFixture[str], code: int, arguments: list[str], *words: str) -> None:
@@ -200,11 +196,15 @@ def test_pairs_have_no_sheet(trained: Path, face: Path, capsys: pytest.CaptureFi
 def test_a_sheet_is_no_folder_and_never_over_an_input(
     trained: Path, face: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["grid", str(face), "--model", str(trained), "--force", "--out"]
-    before = face.read_bytes()
-    _refused(capsys, 2, [*command, str(face)], "is an input")
+    own = Path("own.png")
+    with Image.open(face) as picture:
+        picture.save(own)
+    command = ["grid", str(own), "--model", str(trained), "--force", "--out"]
+    before = own.read_bytes()
+    _refused(capsys, 2, [*command, str(own)], "is an input")
     _refused(capsys, 2, [*command, str(trained)], "is a folder")
-    assert face.read_bytes() == before
+    _refused(capsys, 2, [*command, "sheet.jpg"], "a PNG file")
+    assert own.read_bytes() == before
 
 
 def test_a_place_with_brackets_in_its_name(capsys: pytest.CaptureFixture[str]) -> None:

@@ -180,17 +180,14 @@ def test_what_a_run_began_with_does_not_change_as_it_goes_on(
     assert (whole / "config.json").read_bytes() == before
 
 
-def test_a_checkpoint_without_its_state_does_not_count(tmp_path: Path, whole: Path) -> None:
+def test_a_checkpoint_without_its_state_does_not_count(tmp_path: Path) -> None:
     out = tmp_path / "run"
     assert main(["train", "--dataset", "swiss-roll", "--epochs", "2", "--out", str(out)]) == 0
     broken = out / "checkpoint" / "epoch-0004"
     broken.mkdir()
     (broken / "weights.safetensors").write_bytes(b"half a file")
-    config = json.loads((out / "config.json").read_text())
-    assert config["training"]["epochs"] == 2
     assert main(["train", str(out), "--resume", "--epochs", "3"]) == 0
     assert (out / "checkpoint" / "epoch-0003" / "state.json").exists()
-    assert whole.exists()
 
 
 def test_two_checkpoints_are_kept(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,11 +23,19 @@ _UNKNOWN_TO = 0.03
 """The share of a stratum below which an attribute is as good as unknown there."""
 
 
+class Attribute(NamedTuple):
+    """column: the model's; judged: the data's."""
+
+    name: str
+    column: int
+    judged: int
+
+
 @dataclass(frozen=True)
 class Subject:
     """A model under test.
 
-    attributes: (name, column in the model, column in the data) of those that both know. codes, y: of at most
+    attributes: those that both model and data know. codes, y: of at most
     8,000 training pictures, codes_held, y_held of at most 2,000 held-out ones (rows: which of the split); y
     has the model's columns, −1 where the data does not know. Encoders are not shown labels: a user's picture
     has none. strata, strata_held: numbers of who is alike in all the data's labels that are not edited.
@@ -36,7 +45,7 @@ class Subject:
     kind: Kind
     compute: Compute
     data: Dataset
-    attributes: tuple[tuple[str, int, int], ...]
+    attributes: tuple[Attribute, ...]
     train: Batches
     held: Batches
     codes: Codes
@@ -56,7 +65,7 @@ class Subject:
             yield rows, self.originals(rows)
 
     @property
-    def edited(self) -> list[tuple[str, int, int]]:
+    def edited(self) -> list[Attribute]:
         """Those of `attributes` that the model edits, not only keeps."""
         return [item for item in self.attributes if item[0] in self.model.config.model.edited]
 
@@ -105,7 +114,9 @@ def make(model: Model, data: Dataset, split: SplitName, compute: Compute) -> Sub
         raise RequestError(f"The data has another shape than {model.name} was trained on.")
     names = model.config.model.attributes
     common = tuple(
-        (name, names.index(name), data.attributes.index(name)) for name in names if name in data.attributes
+        Attribute(name, names.index(name), data.attributes.index(name))
+        for name in names
+        if name in data.attributes
     )
     if not common:
         raise RequestError(
@@ -138,7 +149,7 @@ def _strata(y: Tensor, attributes: tuple[str, ...], edited: tuple[str, ...]) -> 
     return combinations(y.cpu()[:, [column for column, name in enumerate(attributes) if name not in edited]])
 
 
-def _columns(y: Tensor, common: tuple[tuple[str, int, int], ...], count: int) -> Tensor:
+def _columns(y: Tensor, common: tuple[Attribute, ...], count: int) -> Tensor:
     """Labels in the model's columns."""
     found = torch.full((len(y), count), -1, dtype=y.dtype)
     for _, model_column, data_column in common:
