@@ -45,7 +45,7 @@ def encode(
     precision: PrecisionOption = Precision.auto,
     as_json: Json = False,
 ) -> None:
-    """Write mu and log sigma² of z and of every w, a row a face.
+    """Write mu and log sigma² of z and of every w, one row per face.
 
     Example: csvae encode faces/ --out codes.npz
     """

@@ -42,9 +42,9 @@ DataDir = Annotated[
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
 PrecisionOption = Annotated[
-    Precision, typer.Option("--precision", help="bf16 where the processor has it, unless you say otherwise.")
+    Precision, typer.Option("--precision", help="auto takes bf16 where it is fast, else fp32.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, one object a line.")]
+Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, one object per line.")]
 Inputs = Annotated[list[Path], typer.Argument(metavar="INPUTS…", help="Pictures, or folders of them.")]
 Attribute = Annotated[
     str | None,
@@ -69,7 +69,7 @@ Eyes = Annotated[
     ),
 ]
 JudgedSplit = Annotated[
-    str, typer.Option("--split", metavar="val|test", help="The people to judge by; choose nothing on test.")
+    str, typer.Option("--split", metavar="val|test", help="The people to measure on; choose nothing on test.")
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
 

@@ -19,9 +19,7 @@ def reproduce(
     ],
     epochs: Annotated[
         int | None,
-        typer.Option(
-            "--epochs", min=1, help="Of every model. Default: of 40,000 pictures each, and of a few at least."
-        ),
+        typer.Option("--epochs", min=1, help="Of every model. Default: 40,000 pictures' worth, at least 3 or 4."),
     ] = None,
     network: Annotated[
         Network | None,
@@ -29,10 +27,10 @@ def reproduce(
     ] = None,
     preset: Annotated[
         str,
-        typer.Option("--preset", metavar="NAME", help="default, or paper: the paper's schedule, for days."),
+        typer.Option("--preset", metavar="NAME", help="default, or paper: its schedule, which takes days."),
     ] = "default",
     split: JudgedSplit = "val",
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")] = 0,
     data_dir: DataDir = None,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Where everything goes, and where it goes on.")

@@ -42,7 +42,7 @@ def train(
     network: Annotated[
         Network | None,
         typer.Option(
-            "--network", help="Pictures' network. Default: light; flow-csvae's: large; paper's preset: paper."
+            "--network", help="Default: light; large for flow-csvae of pictures; paper with --preset paper."
         ),
     ] = None,
     keep: Annotated[
@@ -60,7 +60,7 @@ def train(
             "--labels",
             min=2,
             metavar="N",
-            help="Use the data set's own labels of N training pictures only; the others' count as unknown.",
+            help="Use the data set's own labels of only N training pictures; the others count as unlabelled.",
         ),
     ] = None,
     w_dim: Annotated[int | None, typer.Option("--w-dim", min=1, help="Dimensions of each W.")] = None,
@@ -69,10 +69,10 @@ def train(
         typer.Option("--epochs", min=1, help="Passes over the data; with --resume, the new total."),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option("--batch-size", min=2, help="Pictures a step, of all processes.")
+        int | None, typer.Option("--batch-size", min=2, help="Pictures per step, over all processes.")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", min=0, help="Of all that is random; 0 by default.")
+        int | None, typer.Option("--seed", min=0, help="Seed of everything random; default 0.")
     ] = None,
     device: Device = "auto",
     precision: PrecisionOption = Precision.auto,

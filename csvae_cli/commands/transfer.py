@@ -48,7 +48,7 @@ def transfer(
     ] = None,
     pairs: Annotated[
         Path | None,
-        typer.Option("--pairs", metavar="FILE", help="A CSV with columns input,style_from: an edit a row."),
+        typer.Option("--pairs", metavar="FILE", help="A CSV with columns input,style_from; a row per edit."),
     ] = None,
     also: Annotated[
         list[str] | None,
@@ -62,7 +62,10 @@ def transfer(
     strength: Annotated[
         float,
         typer.Option(
-            "--strength", min=-5, max=5, help="How far from the picture's own style to the one asked for."
+            "--strength",
+            min=-5,
+            max=5,
+            help="0: the picture's own style; 1: what is asked for; 2: as far again.",
         ),
     ] = 1.0,
     decoded: Annotated[
@@ -149,6 +152,6 @@ def transfer(
     if bare:
         name = loaded.config.model.attributes[attribute]
         some = f"{', '.join(sorted(bare)[:3])}{f' and {len(bare) - 3} more' if len(bare) > 3 else ''}"
-        output.say(f"csvae: the model sees no {name} in {some}; taking it off changes little there.")
+        output.say(f"csvae: the model sees no {name} in {some}; --off changes little there.")
     if failed:
         raise WorkError(f"{failed} of {len(jobs)} inputs failed.")
