@@ -6,7 +6,7 @@ Rich is imported when something is drawn, not before: `--help` must not pay for 
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, 
         drawn.add_column(name, justify="right" if numeric else "left")
     for row in rows:
         drawn.add_row(*row)
-    console(error=error).print(drawn)
+    with nullcontext() if error else _writing():
+        console(error=error).print(drawn)
 
 
 @contextmanager

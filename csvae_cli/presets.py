@@ -194,8 +194,10 @@ def extended(training: TrainingConfig, epochs: int, done: int, *, begun: bool = 
         last = name == list(stages)[-1]
         if done < before + count or last:
             stages[name] += epochs - training.epochs
-            goes_on = begun or (name == "map" and not last)  # a map is finished at the end of its last epoch
-            needed = max(done - before + goes_on, 1)
+            goes_on = begun or (
+                name == "map" and done < before + count
+            )  # it is finished as its last one ends
+            needed = max(done - before + (begun or ends), 1)
             if stages[name] < needed:
                 least = training.epochs - count + needed
                 raise RequestError(

@@ -54,7 +54,9 @@ def test_a_stage_that_is_made_shorter_ends_with_a_whole_epoch():
     points = Facts(1000, (3,), ("up",), ())
     _, training = default("flow-csvae", "points", points)
     done = training.epochs - 4
-    assert extended(training, done, done=done).epochs == done  # the map is the last: it has ended before
+    with pytest.raises(RequestError, match=f"the least is {done + 1}"):
+        extended(training, done, done=done)
+    assert extended(training, training.epochs, done=training.epochs) == training  # it has ended
 
 
 def test_a_training_without_stages_is_only_longer():

@@ -19,7 +19,7 @@ def reproduce(
     ],
     epochs: Annotated[
         int | None,
-        typer.Option("--epochs", min=1, help="Of every model. Default: 40,000 pictures' worth, at least 3 or 4."),
+        typer.Option("--epochs", min=1, help="Of every model. Default: some 40,000 pictures each."),
     ] = None,
     network: Annotated[
         Network | None,

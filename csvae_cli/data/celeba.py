@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 # What the paper's subsets are made by: rows without the attribute for each row with it (else one).
 _WITHOUT = {"glasses": 2}
 
-_PREPARATION = "1"  # change it with anything that changes a crop: prepared pictures are found by it
+_PREPARATION = (
+    "1"  # change it with anything that changes a crop of CelebA's own pictures: they are found by it
+)
 
 
 def crop_box(width: int, height: int) -> tuple[float, float, float, float]:

@@ -21,7 +21,7 @@ from csvae_cli.errors import RequestError, WorkError
 HEIC = (".heic", ".heif")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", *HEIC)
 
-_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc")
 
 _MAX_PIXELS = 120_000_000
 
@@ -236,7 +236,8 @@ def _turned_alone(opened: Image.Image) -> Image.Image:
     image = opened.copy()
     try:
         turn = opened.getexif().get(ExifTags.Base.Orientation, 1)
-        image.info = {name: value for name, value in image.info.items() if name == "icc_profile"}
+        kept = ("icc_profile", "transparency")
+        image.info = {name: value for name, value in image.info.items() if name in kept}
         image.getexif()[ExifTags.Base.Orientation] = turn
         return ImageOps.exif_transpose(image)
     except Exception:

@@ -22,6 +22,7 @@ _COMPARED = (
     "adversary",
     "accepted",
     "added",
+    "added_floor",
     "added_mean",
     "added_worst",
     "removed",
@@ -44,10 +45,13 @@ _COMPARED = (
     "ssim",
 )
 
-_UNEQUAL = """What is not equal: no model is shown the label of a picture that it edits, so vae and
-condvae, which need it, take their own guess; they have no styles either, and are asked for labels of 0.5 to
-1.5 instead (in `variety`, too); flow-csvae has a wider code than the others, and on CelebA it learns from
-three further labels (male, young, smiling) that its edits are to leave alone.
+_UNEQUAL = """What is not equal: no model is shown the label of a picture that it edits, so vae, condvae and
+condvae-info, whose w is the label, take their own guess; they have no styles either, and are asked for labels
+of 0.5 to 1.5 instead (in `variety`, too).
+"""
+
+_UNEQUAL_FLOW = """Of pictures flow-csvae has a wider code than the others, and on CelebA it learns from three
+further labels (male, young, smiling) that its edits are to leave alone.
 """
 
 _DETAILED = ("leak_other_w", "moved_adding", "moved_removing")
@@ -64,6 +68,7 @@ def write(plan: Plan, stages: Sequence[Stage]) -> Path:
         f"Preset {plan.preset}, seed {plan.seed}; each model of a data set with the same budget; judged on "
         f"the {'validation' if plan.split == 'valid' else 'test'} split. Budgets: {_budgets(done)}.\n",
         _UNEQUAL,
+        _UNEQUAL_FLOW if any(stage.kind == "flow-csvae" and stage.of_pictures for stage in done) else "",
         *(f"Left out: {name}. {reason}\n" for name, reason in plan.left_out),
         table_1(found, datasets),
         table_2(found, datasets),

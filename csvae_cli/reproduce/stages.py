@@ -66,6 +66,10 @@ class Stage:
     answer: Path
 
     @property
+    def of_pictures(self) -> bool:
+        return not self.dataset.startswith("swiss-roll")
+
+    @property
     def trained(self) -> bool:
         """The sheet comes with the last epoch."""
         return self.run.sheet.exists()
@@ -193,12 +197,8 @@ def _train(plan: Plan, stage: Stage) -> None:
         training.train(wanted, None)
 
 
-def _of_points(stage: Stage) -> bool:
-    return stage.dataset.startswith("swiss-roll")
-
-
 def _network(plan: Plan, stage: Stage) -> NetworkName | None:
-    return None if _of_points(stage) else plan.network
+    return plan.network if stage.of_pictures else None
 
 
 def _epochs(plan: Plan, stage: Stage) -> int | None:
@@ -206,7 +206,7 @@ def _epochs(plan: Plan, stage: Stage) -> int | None:
 
     Where nobody asks, as many as a model of the data set has that was begun before: all have the same budget.
     """
-    if plan.epochs is not None or plan.preset != "default" or _of_points(stage):
+    if plan.epochs is not None or plan.preset != "default" or not stage.of_pictures:
         return plan.epochs
     for other in stages(plan):
         if other.dataset == stage.dataset and other.run.config.exists():
@@ -217,4 +217,4 @@ def _epochs(plan: Plan, stage: Stage) -> int | None:
 
 def _least(stage: Stage) -> int:
     """The epochs that flow-csvae needs of its data set: one for each stage; expressions have no edits."""
-    return 2 if _of_points(stage) else 3 + bool(sources.entry(stage.dataset).keep)
+    return 3 + bool(sources.entry(stage.dataset).keep) if stage.of_pictures else 2
