@@ -194,9 +194,7 @@ def extended(training: TrainingConfig, epochs: int, done: int, *, begun: bool = 
         last = name == list(stages)[-1]
         if done < before + count or last:
             stages[name] += epochs - training.epochs
-            goes_on = begun or (
-                name == "map" and done < before + count
-            )  # it is finished as its last one ends
+            ends = name == "map" and done < before + count  # a map is finished as its last epoch ends
             needed = max(done - before + (begun or ends), 1)
             if stages[name] < needed:
                 least = training.epochs - count + needed

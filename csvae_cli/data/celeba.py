@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _WITHOUT = {"glasses": 2}
 
 _PREPARATION = (
-    "1"  # change it with anything that changes a crop of CelebA's own pictures: they are found by it
+    "1"  # change it with anything that changes a crop of CelebA's own pictures
 )
 
 
