@@ -37,9 +37,7 @@ if TYPE_CHECKING:
 # What the paper's subsets are made by: rows without the attribute for each row with it (else one).
 _WITHOUT = {"glasses": 2}
 
-_PREPARATION = (
-    "1"  # change it with anything that changes a crop of CelebA's own pictures
-)
+_PREPARATION = "1"  # change it with anything that changes a crop of CelebA's own pictures
 
 
 def crop_box(width: int, height: int) -> tuple[float, float, float, float]:
