@@ -1,9 +1,9 @@
 """A finished run as the model that comes with csvae: float16, without what only training needs, and its card.
 
-    python benchmarks/ship.py RUN --made-by COMMANDS --commit COMMIT --evaluation FILE… [--faces PICTURE…]
-        [--out DIR]
+    python benchmarks/ship.py RUN --made-by COMMANDS --commit COMMIT --evaluation FILE… [--note SENTENCES]
+        [--faces PICTURE…] [--out DIR]
 
-commit: of the code that trained it.
+made-by: divided by "; "; commit: of the code that trained it; note: what a reader who repeats it must know.
 faces: pictures of a face each that sheets show where no input is named; only free ones may ship. Default:
 those of the model that ships now.
 evaluation: answers of `csvae evaluate --json` on the run, for the card.
@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("--faces", type=Path, nargs="*", default=[])
     parser.add_argument("--made-by", required=True, help="the commands, as a reader would type them")
     parser.add_argument("--commit", required=True)
+    parser.add_argument("--note", default="")
     parser.add_argument("--evaluation", type=Path, nargs="*", default=[])
     parser.add_argument("--out", type=Path, default=runs.PACKAGED)
     options = parser.parse_args()
@@ -52,7 +53,9 @@ def main() -> None:
     data = replace(model.config.data, data_dir=None)
     config = replace(model.config, data=data, init_from=None, command=options.made_by)
     runs.write(target.config, to_json(config).encode())
-    runs.write(target.path / "README.md", card(options.evaluation, config, options.commit).encode())
+    runs.write(
+        target.path / "README.md", card(options.evaluation, config, options.commit, options.note).encode()
+    )
     size = sum(path.stat().st_size for path in target.path.iterdir())
     print(f"{target.path}: {size:,} bytes")
     if size > LARGEST:
@@ -67,14 +70,15 @@ def _faces(paths: list[Path], shape: tuple[int, ...]) -> Tensor:
     return to_pictures(torch.cat([crops(open_photo(path, framing), shape) for path in paths]))
 
 
-def card(evaluations: list[Path], config: RunConfig, commit: str) -> str:
+def card(evaluations: list[Path], config: RunConfig, commit: str, note: str) -> str:
     """The model card."""
+    commands = config.command.replace("; ", "\n")
     parts = [
         "# Glasses and facial hair, 64×64\n",
         "A `flow-csvae` (docs/flow-csvae.md) of aligned faces: z for the person, W of "
         f"{config.model.w_dim} dimensions for glasses and for facial hair, W of 2 each for sex, age and "
         "smile, which edits leave alone.\n",
-        f"Made by `{config.command}` (code of commit {commit}) and `benchmarks/ship.py`.\n",
+        f"Made by\n\n```\n{commands}\n```\n\n(code of commit {commit}) and `benchmarks/ship.py`. {note}\n",
         "**Data**: 23,276 training pictures of CelebA (Liu et al. 2015) at half size, for non-commercial "
         "research only: so are these weights. Its labels are noisy, its people are celebrities, and glasses, "
         "beards, sex and age hang together in it; do not use the labels to judge anyone. The sheet's face is "
