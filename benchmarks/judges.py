@@ -20,14 +20,14 @@ from csvae_cli.data import sources
 from csvae_cli.data.dataset import SplitName
 from csvae_cli.device import resolve
 from csvae_cli.evaluation import switching
-from csvae_cli.evaluation.judging import Court, judge_of
+from csvae_cli.evaluation.judging import Court, accuracy_of, judge_of
 from csvae_cli.evaluation.subject import Subject, make
 from models.disturbing import disturbed
 from models.judge import Judge
 from models.networks import Classifier
-from models.probe import balanced_accuracy
 
 DATASET = "celeba-glasses-facial-hair"
+_MEASURES = ("added", "added_floor", "added_worst", "removed", "kept_of_seen")
 
 
 class Depthwise(nn.Module):
@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, default=Path("runs") / "benchmarks" / "judges")
     options = parser.parse_args()
     compute = resolve("auto", "fp32")
-    print("| judge (accuracy) | model | added | worst | removed | kept | others moved, adding | removing |")
+    print("| judge (accuracy) | model | added | by nothing | worst | removed | kept | others moved |")
     print("|---|---|---|---|---|---|---|---|", flush=True)
     for ref in options.models:
         model = runs.load(ref, Path("runs"))
@@ -85,13 +85,12 @@ def main() -> None:
 def court_of(judge: Judge, regions: tuple[Tensor, ...], subject: Subject) -> Court:
     """The judge, and how good it is on the split's people."""
     seen = torch.cat([judge.present(x).cpu() for _, x in subject.held_pictures()])
-    y = subject.held.y[subject.held.spread(len(subject.y_held))].cpu()
-    accuracy = tuple(balanced_accuracy(seen, y))
+    accuracy = accuracy_of(subject, seen)
     return Court(judge, regions, accuracy, accuracy)
 
 
 def row(subject: Subject, court: Court) -> str:
-    """Of both attributes, A / B; how far other labels move, label by label."""
+    """Of both attributes, A / B; how far other labels move, label by label, adding; removing."""
     with output.progress() as progress:
         figures = switching.figures(subject, court, progress)
     names = [name for name, *_ in subject.edited]
@@ -103,8 +102,8 @@ def row(subject: Subject, court: Court) -> str:
     def moved(measure: str) -> str:
         return ", ".join(f"{label} {of(measure, label)}" for label in subject.data.attributes)
 
-    cells = [of(measure) for measure in ("added", "added_worst", "removed", "kept_of_seen")]
-    return " | ".join([*cells, moved("moved_adding"), moved("moved_removing")])
+    cells = [of(measure) for measure in _MEASURES]
+    return " | ".join([*cells, f"{moved('moved_adding')}; {moved('moved_removing')}"])
 
 
 if __name__ == "__main__":

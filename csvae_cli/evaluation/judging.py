@@ -46,16 +46,22 @@ class Court:
 def convene(subject: Subject, progress: Progress) -> Court:
     """The judge of the subject's data, trained or found in the cache, and how good it is on the split."""
     judge, regions = judge_of(subject.data, subject.train, subject.compute, progress)
-    y = subject.held.y[subject.held.spread(len(subject.y_held))].cpu()
     sharp, soft = [], []
     for _, x in subject.held_pictures():
         sharp.append(judge.present(x).cpu())
         soft.append(judge.present(blurred(x, 2.0)).cpu() if x.dim() == 4 else sharp[-1])
-    tried = y.clone()
+    return Court(judge, regions, *(accuracy_of(subject, torch.cat(seen)) for seen in (sharp, soft)))
+
+
+def accuracy_of(subject: Subject, seen: Tensor) -> tuple[float, ...]:
+    """How right it is, balanced, for each of the data's columns: bool N×k of all held-out pictures.
+
+    Of an edited attribute only those count on whom it is tried.
+    """
+    y = subject.held.y[subject.held.spread(len(subject.y_held))].cpu().clone()
     for _, column, judged in subject.edited:
-        tried[~subject.likely(column), judged] = -1
-    accuracy, blurred_accuracy = (balanced_accuracy(torch.cat(seen), tried) for seen in (sharp, soft))
-    return Court(judge, regions, tuple(accuracy), tuple(blurred_accuracy))
+        y[~subject.likely(column), judged] = -1
+    return tuple(balanced_accuracy(seen, y))
 
 
 def judge_of(
