@@ -66,7 +66,10 @@ def main() -> None:
         for taken in (False, True):
             chosen = np.flatnonzero((labels[:, column] == taken) & men)
             photos = [Photo(Path(members[row]), pictures[row], Framed((PLACE,), "celeba")) for row in chosen]
-            print(f"\n{attribute} {'taken off' if taken else 'put on'}, {len(photos)} pictures\n")
+            before = judge.present(together([photo.image for photo in photos], 64))[:, column]
+            right = float((before == taken).float().mean())
+            done = "taken off" if taken else "put on"
+            print(f"\n{attribute} {done}, {len(photos)} pictures, {right:.3f} of them judged rightly\n")
             print("| way | accepted | PSNR outside | crop changed | same person |\n|---|---|---|---|---|")
             results = {}
             where = areas.region(model, model.config.model.index(attribute))
