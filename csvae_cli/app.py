@@ -1,5 +1,6 @@
 """The Typer app: commands registered, nothing heavy imported, every error said once."""
 
+import errno
 import os
 import signal
 import sys
@@ -64,6 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except output.OutputError as error:
         return _without_output(error)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:  # a page of help, which Typer prints
+            return _without_output(output.OutputError(error))
         if os.environ.get("CSVAE_DEBUG") == "1":
             raise
         output.say(

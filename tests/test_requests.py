@@ -283,7 +283,7 @@ def test_what_no_picture_says_cannot_be_kept(
 
 
 def test_an_answer_that_has_no_room() -> None:
-    for command, said in ((["datasets"], "stdout: No space left on device"), (["--version"], "No space")):
+    for command in (["datasets"], ["datasets", "--json"], ["--version"], ["--help"]):
         with Path("/dev/full").open("w") as full:
             done = subprocess.run(
                 [sys.executable, "-m", "csvae_cli", *command],
@@ -293,7 +293,7 @@ def test_an_answer_that_has_no_room() -> None:
                 check=False,
             )
         assert done.returncode == 1
-        assert said in done.stderr
+        assert done.stderr.count("stdout: No space left on device") == 1
         assert "bug" not in done.stderr
         assert "Traceback" not in done.stderr
         assert "Exception" not in done.stderr
