@@ -64,7 +64,7 @@ class CondVAE(Kind):
         """The labels that the reader sees, N×k of −1 and +1."""
         logits: Tensor = self.label_reader(features).float()
         if self.exclusive:
-            return 2.0 * F.one_hot(logits.argmax(1), self.labels) - 1
+            return signed(F.one_hot(logits.argmax(1), self.labels))
         return logits.sign()
 
     def decode(self, z: Tensor, w: Sequence[Tensor]) -> Tensor:

@@ -181,6 +181,7 @@ class _PaperTrunk(nn.Module):
             (nn.Conv2d, 128, 256),
         ):
             normalised = Rectified(outputs, flat=outputs == 256)
+            # In the ReLU's place nothing: weights are called by their places, in runs of before, too.
             layers += [kind(inputs, outputs, 5, 2, 2, bias=False), normalised, nn.Identity()]
         self.convolutions = nn.Sequential(*layers)
         self.dense = nn.Sequential(

@@ -96,5 +96,5 @@ class VAE(Kind):
         distance = (mu[:, None, None] - self.class_means).square().sum(-1)
         if self.exclusive:
             nearest = distance[..., 1].argmin(1)
-            return 2.0 * nn.functional.one_hot(nearest, self.labels) - 1
+            return signed(nn.functional.one_hot(nearest, self.labels))
         return torch.where(distance[..., 1] < distance[..., 0], 1.0, -1.0)
