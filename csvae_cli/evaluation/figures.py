@@ -13,8 +13,7 @@ class Figure:
     name: of the measure, as in `MEANINGS`; attribute: "" where it is of whole pictures; detail: what of it
     (which code, which probe, which factor); pictures: how many are behind it; judge: the balanced accuracy
     of the classifier that it depends on, on real pictures of the same split (of an edited attribute on those
-    on whom it is tried); NaN is a value that does not
-    exist for this model.
+    on whom it is tried); NaN is a value that does not exist for this model.
     """
 
     name: str

@@ -45,8 +45,7 @@ def figures(subject: Subject, dataset: str, progress: Progress) -> list[Figure]:
     attributes = subject.edited
     for done, (name, column, _) in enumerate(attributes):
         progress("Recognising", done, len(attributes))
-        without = (subject.y_held[:, column] == 0) & subject.likely(column)
-        rows = evenly(without.nonzero()[:, 0], _PICTURES)
+        rows = evenly(subject.tried_on(column)[0], _PICTURES)
         if len(rows) < 2:  # nobody has another person beside
             continue
         on = subject.model.statistics.subspaces[column].present_mean

@@ -26,8 +26,7 @@ def figures(subject: Subject, court: Court, progress: Progress) -> list[Figure]:
     noise = torch.Generator().manual_seed(_SEED)
     for done, (name, column, judged) in enumerate(subject.edited):
         progress("Recognising styles", done, len(subject.edited))
-        y, likely = subject.y_held[:, column], subject.likely(column)
-        without, wearers = (((y == label) & likely).nonzero()[:, 0] for label in (0, 1))
+        without, wearers = subject.tried_on(column)
         seen = court.judge.present(subject.originals(wearers))[:, judged].cpu() if len(wearers) else None
         wearers = evenly(wearers if seen is None else wearers[seen], _WEARERS)
         if len(wearers) < _OF or not len(without):

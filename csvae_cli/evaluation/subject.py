@@ -89,6 +89,12 @@ class Subject:
                 rows[self.strata_held == stratum] = False
         return rows
 
+    def tried_on(self, column: int) -> tuple[Tensor, Tensor]:
+        """Rows of `codes_held` without the attribute, and with it, among those of whom it is `likely`."""
+        y, likely = self.y_held[:, column], self.likely(column)
+        without, wearing = (((y == label) & likely).nonzero()[:, 0] for label in (0, 1))
+        return without, wearing
+
     def changed(self, rows: Tensor, points: Mapping[int, Tensor]) -> Iterator[Tensor]:
         """`switched` of these rows of `codes_held`."""
         return self.switched(self.codes_held, rows, points)

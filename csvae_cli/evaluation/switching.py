@@ -40,8 +40,7 @@ def figures(subject: Subject, court: Court, progress: Progress) -> list[Figure]:
     attributes = subject.edited
     for done, (name, column, judged) in enumerate(attributes):
         progress("Switching", done, len(attributes))
-        y, likely = subject.y_held[:, column], subject.likely(column)
-        without, wearing = (((y == label) & likely).nonzero()[:, 0] for label in (0, 1))
+        without, wearing = subject.tried_on(column)
         if not len(without) or not len(wearing):
             continue
         case = _Case(name, column, judged, court.accuracy[judged], without, wearing)
