@@ -198,6 +198,16 @@ def test_heic_in_and_out(portrait: Image.Image) -> None:
     assert np.median(_apart(_edited("h.heic"), portrait)) <= 4
 
 
+def test_heic_by_another_name(portrait: Image.Image) -> None:
+    pytest.importorskip("pillow_heif", reason="pillow-heif is not installed").register_heif_opener()
+    portrait.save("p.heic", quality=95)
+    Path("p.heic").rename("p.jpg")
+    command = [sys.executable, "-m", "csvae_cli", "transfer", "p.jpg", "--attr", "glasses"]
+    subprocess.run(command, check=True)  # in a process of its own: here Pillow has learnt to read it
+    with Image.open("p-glasses/on.jpg") as seen:
+        assert (seen.format, seen.size) == ("JPEG", portrait.size)
+
+
 def test_a_picture_is_never_written_over_itself(
     portrait: Image.Image, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import chain, count
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -175,12 +176,12 @@ def _tried(path: Path, shrink_by: _ShrinkBy = lambda _: 1) -> _Read | WorkError:
 
 def _read(path: Path, shrink_by: _ShrinkBy) -> _Read:
     """shrink_by: by how much a picture of a size (width, height) may be. Raises WorkError."""
-    if path.suffix.lower() in HEIC or _is_heic(path):
-        _learn_heic(path)
     try:
-        with warnings.catch_warnings():
+        with path.open("rb") as file, warnings.catch_warnings():
+            if path.suffix.lower() in HEIC or _is_heic(file):
+                _learn_heic(path)
             warnings.simplefilter("ignore")  # Pillow's of odd files, and of sizes that are no bombs yet
-            with Image.open(path) as opened:
+            with Image.open(file) as opened:
                 if opened.width * opened.height > _MAX_PIXELS:
                     size = f"{opened.width}×{opened.height}"
                     raise WorkError(f"{path} has {size} pixels, more than csvae takes; shrink it first.")
@@ -209,7 +210,7 @@ def _upright(opened: Image.Image) -> tuple[Image.Image, Kept]:
     if upright.mode in ("I", "F") or upright.mode.startswith("I;"):
         upright = _eight_bits(upright)
     elif upright.mode == "CMYK" and icc:
-        upright = _to_srgb(upright, icc)
+        upright = to_srgb(upright, icc)
     if icc[16:20] != (b"GRAY" if grey else b"RGB "):
         icc = b""  # of colours that the copy does not have
     return upright.convert("RGB"), Kept(exif, icc, alpha, grey)
@@ -263,8 +264,8 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray((values * (255 / white)).round().clip(0, 255).astype(np.uint8))
 
 
-def _to_srgb(image: Image.Image, icc: bytes) -> Image.Image:
-    """By its profile, or as Pillow does without where that is damaged."""
+def to_srgb(image: Image.Image, icc: bytes) -> Image.Image:
+    """By its profile; as it is where that is damaged, which then says nothing about the colours."""
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
         converted = ImageCms.profileToProfile(
@@ -275,13 +276,10 @@ def _to_srgb(image: Image.Image, icc: bytes) -> Image.Image:
         return image
 
 
-def _is_heic(path: Path) -> bool:
-    """By its first bytes: telephones' pictures are often named otherwise."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(12)
-    except OSError:
-        return False
+def _is_heic(file: BinaryIO) -> bool:
+    """By its first bytes, before which it is left: telephones' pictures are often named otherwise."""
+    head = file.read(12)
+    file.seek(0)
     return head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS
 
 

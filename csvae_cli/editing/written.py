@@ -4,9 +4,9 @@ import io
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageCms
+from PIL import Image
 
-from csvae_cli.editing.pictures import HEIC, Kept
+from csvae_cli.editing.pictures import HEIC, Kept, to_srgb
 from csvae_cli.errors import WorkError
 
 _FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
@@ -52,11 +52,5 @@ def encode_picture(image: Image.Image, suffix: str, kept: Kept) -> bytes:
 def stripped(image: Image.Image, kept: Kept) -> tuple[Image.Image, Kept]:
     """Without EXIF and profile, in the colours that a picture without a profile has (sRGB)."""
     if kept.icc:
-        try:
-            profile = ImageCms.ImageCmsProfile(io.BytesIO(kept.icc))
-            own = image.convert("L") if kept.grey else image
-            srgb = ImageCms.createProfile("sRGB")
-            image = ImageCms.profileToProfile(own, profile, srgb, outputMode="RGB") or image
-        except (ImageCms.PyCMSError, OSError):
-            pass  # a damaged profile says nothing about the colours
+        image = to_srgb(image.convert("L") if kept.grey else image, kept.icc)
     return image, Kept(alpha=kept.alpha, grey=kept.grey)
