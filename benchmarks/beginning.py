@@ -17,6 +17,6 @@ def begin(run: runs.Run, config: RunConfig, training: TrainingConfig, model: Kin
     data = sources.read(config.data.dataset, data_dir, config.model.keep)
     where = replace(config.data, data_dir=str(data_dir), fingerprint=data.fingerprint)
     run.path.mkdir(parents=True, exist_ok=True)
-    checkpoint.save(run, start(model, training, resolve()), checkpoint.Progress(0, None))
+    checkpoint.save(run, start(model, training, resolve()), checkpoint.Standing(0, None))
     # Last: a run that has it is one that was begun.
     runs.write(run.config, to_json(replace(config, training=training, data=where)).encode())

@@ -113,7 +113,7 @@ def test_a_training_goes_on_from_a_checkpoint(tmp_path):
     state = start(model("csvae"), config, GPU)
     for _ in train(state, batches, config, GPU, lambda: next(asked) >= 100):
         pass
-    checkpoint.save(Run(tmp_path), state, checkpoint.Progress(0, None))
+    checkpoint.save(Run(tmp_path), state, checkpoint.Standing(0, None))
     expected = epochs_of(state, config, batches)
     resumed = start(model("csvae"), config, GPU)
     checkpoint.restore(Run(tmp_path), resumed)

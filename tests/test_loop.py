@@ -14,9 +14,9 @@ from csvae_cli.device import Compute, resolve
 from csvae_cli.errors import WorkError
 from csvae_cli.runs import Run
 from csvae_cli.training import checkpoint
+from csvae_cli.training.clock import Clock
 from csvae_cli.training.loop import Epoch, Tick, learning_rate, train
 from csvae_cli.training.report import _looked_at
-from csvae_cli.training.session import _Clock
 from csvae_cli.training.state import State, start
 from models.adversary import Shown
 from models.kind import Codes, Kind, build
@@ -366,7 +366,7 @@ def test_a_training_that_was_stopped_goes_on_from_its_checkpoint_as_if_it_had_no
     records = run(halves, data(), training, after(steps))
     assert (halves.epoch, halves.step) == divmod(steps, 5)
     stored = Run(tmp_path)
-    checkpoint.save(stored, halves, checkpoint.Progress(0, None))
+    checkpoint.save(stored, halves, checkpoint.Standing(0, None))
     halves = fresh(training, seed=99)
     checkpoint.restore(stored, halves)
     records += run(halves, data(), training)
@@ -464,10 +464,10 @@ def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return seconds
 
 
-def clocked(stages: dict[str, int]) -> tuple[_Clock, State]:
+def clocked(stages: dict[str, int]) -> tuple[Clock, State]:
     staged = config(epochs=sum(stages.values()), stages=stages)
     state = start(Scales(), staged, CPU)
-    return _Clock(staged, state), state
+    return Clock(staged, state), state
 
 
 def test_the_time_left_goes_by_the_pace_of_the_stage(now: list[float]) -> None:

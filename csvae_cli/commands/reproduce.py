@@ -46,10 +46,10 @@ def reproduce(
     from csvae_cli import output
     from csvae_cli.data.dataset import JUDGED, named_split
     from csvae_cli.device import resolve
-    from csvae_cli.reproduce import report, stages
+    from csvae_cli.reproduce import jobs, report
 
-    datasets, left_out = stages.chosen(what, data_dir)
-    plan = stages.Plan(
+    datasets, left_out = jobs.chosen(what, data_dir)
+    plan = jobs.Plan(
         datasets=datasets,
         left_out=left_out,
         out=out,
@@ -62,19 +62,17 @@ def reproduce(
         device=device,
         precision=precision.value,
     )
-    todo = stages.stages(plan)
-    stages.check(plan, todo)
+    todo = jobs.of(plan)
+    jobs.check(plan, todo)
     for name, reason in left_out:
         output.say(f"leaving out {name}: {reason}")
-    for line in stages.left(todo):
+    for line in jobs.left(todo):
         output.say(line)
     compute = resolve(plan.device, plan.precision)
-    for number, stage in enumerate(todo, start=1):
-        output.say(
-            f"[{number}/{len(todo)}] {stage.kind} on {stage.dataset}{': done' if stage.evaluated else ''}"
-        )
-        stages.work(plan, stage, compute)
-        if number < len(todo) and todo[number].dataset != stage.dataset:
+    for number, job in enumerate(todo, start=1):
+        output.say(f"[{number}/{len(todo)}] {job.kind} on {job.dataset}{': done' if job.evaluated else ''}")
+        jobs.work(plan, job, compute)
+        if number < len(todo) and todo[number].dataset != job.dataset:
             report.write(plan, todo)
     path = report.write(plan, todo)
     output.answer_json({"report": str(path), "datasets": datasets}) if as_json else output.answer(str(path))

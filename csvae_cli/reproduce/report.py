@@ -9,7 +9,7 @@ from csvae_cli import runs, sheets
 from csvae_cli.data.sources import SOURCES
 from csvae_cli.evaluation.figures import MEANINGS, Figure
 from csvae_cli.evaluation.report import markdown
-from csvae_cli.reproduce.stages import KINDS, Plan, Stage, figures
+from csvae_cli.reproduce.jobs import KINDS, Job, Plan, figures
 
 Found = Mapping[tuple[str, str], tuple[Figure, ...]]
 """(data set, kind) -> its figures."""
@@ -58,17 +58,17 @@ _DETAILED = ("leak_other_w", "moved_adding", "moved_removing")
 """Those that are of another label's w, or of another label, too."""
 
 
-def write(plan: Plan, stages: Sequence[Stage]) -> Path:
+def write(plan: Plan, jobs: Sequence[Job]) -> Path:
     """report.md and the figures, of what is evaluated so far. Raises WorkError."""
-    done = [stage for stage in stages if stage.evaluated]
-    found: Found = {(stage.dataset, str(stage.kind)): figures(stage) for stage in done}
-    datasets = list(dict.fromkeys(stage.dataset for stage in done))
+    done = [job for job in jobs if job.evaluated]
+    found: Found = {(job.dataset, str(job.kind)): figures(job) for job in done}
+    datasets = list(dict.fromkeys(job.dataset for job in done))
     parts = [
         "# Klys, Snell and Zemel (2018), run again\n",
         f"Preset {plan.preset}, seed {plan.seed}; each model of a data set with the same budget; judged on "
         f"the {'validation' if plan.split == 'valid' else 'test'} split. Budgets: {_budgets(done)}.\n",
         _UNEQUAL,
-        _UNEQUAL_FLOW if any(stage.kind == "flow-csvae" and stage.of_pictures for stage in done) else "",
+        _UNEQUAL_FLOW if any(job.kind == "flow-csvae" and job.of_pictures for job in done) else "",
         *(f"Left out: {name}. {reason}\n" for name, reason in plan.left_out),
         table_1(found, datasets),
         table_2(found, datasets),
@@ -148,13 +148,11 @@ def _compared(found: Found, dataset: str) -> str:
     return f"## {dataset}: {SOURCES[dataset].description}\n\n" + markdown(["measure", *kinds], lines)
 
 
-def _pictures(plan: Plan, done: Sequence[Stage], datasets: Sequence[str]) -> str:
+def _pictures(plan: Plan, done: Sequence[Job], datasets: Sequence[str]) -> str:
     parts = ["## Figures\n"]
     for dataset in datasets:
-        own = [stage for stage in done if stage.dataset == dataset]
-        rows = {
-            stage.kind: sorted(stage.answer.parent.glob(f"{stage.answer.stem}-row-*.png")) for stage in own
-        }
+        own = [job for job in done if job.dataset == dataset]
+        rows = {job.kind: sorted(job.answer.parent.glob(f"{job.answer.stem}-row-*.png")) for job in own}
         for position in range(max(map(len, rows.values()), default=0)):
             strips = [files[position] for files in rows.values() if position < len(files)]
             attribute = strips[0].stem.partition("-row-")[2]
@@ -165,16 +163,16 @@ def _pictures(plan: Plan, done: Sequence[Stage], datasets: Sequence[str]) -> str
                 f"**Figures 3 and 4**, {dataset}, {attribute}: one face in many styles, from above "
                 f"{', '.join(rows)}.\n\n![styles]({name})\n"
             )
-        for stage in own:
-            if stage.kind == "csvae":
+        for job in own:
+            if job.kind == "csvae":
                 parts += [
                     f"**{title}**, {dataset}, csvae.\n\n![{title}]({file.relative_to(plan.out)})\n"
-                    for title, file in _of_the_paper(stage)
+                    for title, file in _of_the_paper(job)
                 ]
     return "\n".join(parts)
 
 
-def _of_the_paper(stage: Stage) -> list[tuple[str, Path]]:
+def _of_the_paper(job: Job) -> list[tuple[str, Path]]:
     wanted = {
         "projections": "Figure 2: projections",
         "both": "Figure 5: both attributes, a grid of grids",
@@ -184,7 +182,7 @@ def _of_the_paper(stage: Stage) -> list[tuple[str, Path]]:
     return [
         (title, file)
         for word, title in wanted.items()
-        for file in sorted(stage.answer.parent.glob(f"{stage.answer.stem}-{word}*.png"))
+        for file in sorted(job.answer.parent.glob(f"{job.answer.stem}-{word}*.png"))
     ]
 
 
@@ -227,6 +225,6 @@ def _plain(value: float) -> str:
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
 
 
-def _budgets(done: Sequence[Stage]) -> str:
-    epochs = {stage.dataset: runs.read_config(stage.run.config).training.epochs for stage in done}
+def _budgets(done: Sequence[Job]) -> str:
+    epochs = {job.dataset: runs.read_config(job.run.config).training.epochs for job in done}
     return ", ".join(f"{dataset} {count} epochs" for dataset, count in epochs.items()) or "none yet"

@@ -18,14 +18,14 @@ _KEPT = 2
 
 
 @dataclass(frozen=True)
-class Progress:
+class Standing:
     """What a training knows besides its state: the length of log.jsonl in lines, and the best validation."""
 
     log_lines: int
     best: float | None
 
 
-def save(run: runs.Run, state: State, progress: Progress) -> None:
+def save(run: runs.Run, state: State, standing: Standing) -> None:
     """Write a checkpoint, state.json last; keep the two newest. Raises WorkError."""
     folder = run.checkpoints / f"epoch-{state.epoch:04d}{f'-step-{state.step:05d}' if state.step else ''}"
     runs.write_tensors(folder / "weights.safetensors", state.model.state_dict())
@@ -36,8 +36,8 @@ def save(run: runs.Run, state: State, progress: Progress) -> None:
         "epoch": state.epoch,
         "step": state.step,
         "sums": state.sums,
-        "log_lines": progress.log_lines,
-        "best": progress.best,
+        "log_lines": standing.log_lines,
+        "best": standing.best,
     }
     runs.write(folder / "state.json", json.dumps(position).encode())
     for old in _complete(run)[:-_KEPT]:
@@ -50,7 +50,7 @@ def begun(run: runs.Run) -> bool:
     return bool(_complete(run))
 
 
-def restore(run: runs.Run, state: State) -> Progress | None:
+def restore(run: runs.Run, state: State) -> Standing | None:
     """Bring `state` to the newest complete checkpoint; None where there is none. Raises WorkError."""
     found = _complete(run)
     if not found:
@@ -66,7 +66,7 @@ def restore(run: runs.Run, state: State) -> Progress | None:
         state.noise.set_state(noise)
     else:  # of another kind of device, which draws other numbers
         state.noise.manual_seed(state.noise.initial_seed() + state.epoch)
-    return Progress(position["log_lines"], position["best"])
+    return Standing(position["log_lines"], position["best"])
 
 
 def _complete(run: runs.Run) -> list[Path]:

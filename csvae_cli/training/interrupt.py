@@ -8,7 +8,7 @@ from types import FrameType
 
 
 @dataclass
-class Request:
+class Stop:
     """signal_number: of the signal that asked to stop, 0 while none has."""
 
     signal_number: int = 0
@@ -18,20 +18,20 @@ class Request:
 
 
 @contextmanager
-def polite_stop() -> Iterator[Request]:
+def polite_stop() -> Iterator[Stop]:
     """Inside, SIGINT and SIGTERM only note that they came; a second one acts as it did before."""
-    request = Request()
+    stop = Stop()
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (the signature is the system's)
-        request.signal_number = number
+        stop.signal_number = number
         for each, handler in handlers.items():
             signal.signal(each, handler)
 
     for number in handlers:
         signal.signal(number, note)
     try:
-        yield request
+        yield stop
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)

@@ -85,9 +85,9 @@ def train(request: Request, run_path: Path | None) -> Trained | None:
             run = runs.create(request.runs, f"{config.data.dataset}-{config.model.kind}", config)
         else:
             run = runs.create_at(request.out, config)
-        progress = checkpoint.Progress(0, None)
+        standing = checkpoint.Standing(0, None)
         with runs.owned(run):
-            session.train_run(run, config, data, compute, state, progress, processes, request.profile)
+            session.train_run(run, config, data, compute, state, standing, processes, request.profile)
     return Trained(run, config)
 
 
@@ -107,7 +107,7 @@ def resume(request: Request, run_path: Path | None) -> Trained | None:
         # Stopped before the first checkpoint, it begins where it began.
         starts_anew = config.init_from is not None and not checkpoint.begun(run)
         initial = runs.load(config.init_from, request.runs) if starts_anew else None
-        state, progress = session.resume(run, config, data, compute, initial, processes)
+        state, standing = session.resume(run, config, data, compute, initial, processes)
         if request.epochs is not None:
             begun = state.step > 0
             training = extended(config.training, request.epochs, state.epoch, begun=begun)
@@ -116,7 +116,7 @@ def resume(request: Request, run_path: Path | None) -> Trained | None:
             if processes.first:
                 output.say(f"{run.path} is finished ({state.epoch} epochs); --epochs N trains it further.")
         elif processes.first:
-            session.train_run(run, config, data, compute, state, progress, processes, request.profile)
+            session.train_run(run, config, data, compute, state, standing, processes, request.profile)
         else:
             session.help_train(config, data, compute, state, processes)
     return Trained(run, config) if processes.first else None

@@ -57,7 +57,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Stage:
+class Job:
     """One model of one data set."""
 
     dataset: str
@@ -103,118 +103,118 @@ def chosen(name: str, data_dir: Path | None) -> tuple[tuple[str, ...], tuple[tup
     return tuple(there), tuple(left_out)
 
 
-def stages(plan: Plan) -> list[Stage]:
+def of(plan: Plan) -> list[Job]:
     """Every model of the plan, in order; the paper's preset is for the paper's kinds."""
     found = []
     for dataset in plan.datasets:
         for kind in _OF_THE_PAPER if plan.preset == "paper" else KINDS:
             run = runs.Run(plan.out / dataset / kind)
             answer = run.path / "evaluation" / f"{dataset}-{plan.split}.json"
-            found.append(Stage(dataset, kind, run, answer))
+            found.append(Job(dataset, kind, run, answer))
     return found
 
 
-def check(plan: Plan, all_stages: Sequence[Stage]) -> None:
+def check(plan: Plan, all_jobs: Sequence[Job]) -> None:
     """Raises RequestError where settings do not fit, or --out holds models of others."""
     if plan.preset not in _PRESETS:
         raise one_of("preset", plan.preset, _PRESETS)
-    least = max((_least(stage) for stage in all_stages if stage.kind == "flow-csvae"), default=1)
+    least = max((_least(job) for job in all_jobs if job.kind == "flow-csvae"), default=1)
     if plan.epochs is not None and plan.epochs < least:
         raise RequestError(
             f"--epochs {plan.epochs} is too few: flow-csvae needs {least}, one for each stage."
         )
-    for stage in all_stages:
-        if not stage.run.config.exists():
+    for job in all_jobs:
+        if not job.run.config.exists():
             continue
-        begun = runs.read_config(stage.run.config)
+        begun = runs.read_config(job.run.config)
         asked = (
             plan.preset,
             plan.seed,
             plan.epochs or begun.training.epochs,
-            _network(plan, stage) or begun.model.network,
+            _network(plan, job) or begun.model.network,
         )
         if asked != (begun.preset, begun.training.seed, begun.training.epochs, begun.model.network):
             raise RequestError(
-                f"{stage.run.path} was begun with --preset {begun.preset} --seed {begun.training.seed} "
+                f"{job.run.path} was begun with --preset {begun.preset} --seed {begun.training.seed} "
                 f"--epochs {begun.training.epochs} --network {begun.model.network}; go on with these, or "
                 "choose another --out."
             )
 
 
-def left(all_stages: Sequence[Stage]) -> Iterator[str]:
+def left(all_jobs: Sequence[Job]) -> Iterator[str]:
     """What is still to be done, a line a data set."""
-    for dataset in dict.fromkeys(stage.dataset for stage in all_stages):
-        own = [stage for stage in all_stages if stage.dataset == dataset]
+    for dataset in dict.fromkeys(job.dataset for job in all_jobs):
+        own = [job for job in all_jobs if job.dataset == dataset]
         states = [
-            f"{stage.kind} {'done' if stage.evaluated else 'to evaluate' if stage.trained else 'to train'}"
-            for stage in own
+            f"{job.kind} {'done' if job.evaluated else 'to evaluate' if job.trained else 'to train'}"
+            for job in own
         ]
         yield f"{dataset}: {', '.join(states)}"
 
 
-def work(plan: Plan, stage: Stage, compute: Compute) -> None:
-    """Train and evaluate what is not yet done of a stage. Raises StoppedError with the way to go on."""
-    if stage.evaluated:
+def work(plan: Plan, job: Job, compute: Compute) -> None:
+    """Train and evaluate what is not yet done of a job. Raises StoppedError with the way to go on."""
+    if job.evaluated:
         return
     try:
-        if not stage.trained:
-            _train(plan, stage)
-        output.say(f"evaluating {stage.kind} on {stage.dataset}")
-        evaluate(str(stage.run.path), plan.out, None, plan.split, plan.data_dir, compute)
+        if not job.trained:
+            _train(plan, job)
+        output.say(f"evaluating {job.kind} on {job.dataset}")
+        evaluate(str(job.run.path), plan.out, None, plan.split, plan.data_dir, compute)
     except StoppedError as stopped:
         again = f"csvae reproduce … --out {plan.out}"
         raise StoppedError(f"Stopped; the same command ({again}) goes on.", stopped.exit_code - 128) from None
 
 
-def figures(stage: Stage) -> tuple[Figure, ...]:
-    """The figures of an evaluated stage."""
-    return tuple(map(Figure.from_json, json.loads(stage.answer.read_text())["figures"]))
+def figures(job: Job) -> tuple[Figure, ...]:
+    """The figures of an evaluated job."""
+    return tuple(map(Figure.from_json, json.loads(job.answer.read_text())["figures"]))
 
 
-def _train(plan: Plan, stage: Stage) -> None:
-    going_on = stage.run.config.exists()
+def _train(plan: Plan, job: Job) -> None:
+    going_on = job.run.config.exists()
     wanted = training.Request(
-        dataset=None if going_on else stage.dataset,
-        kind=None if going_on else stage.kind,
+        dataset=None if going_on else job.dataset,
+        kind=None if going_on else job.kind,
         preset=None if going_on else plan.preset,
-        network=None if going_on else _network(plan, stage),
+        network=None if going_on else _network(plan, job),
         keep=(),
         labels=None,
         w_dim=None,
-        epochs=None if going_on else _epochs(plan, stage),
+        epochs=None if going_on else _epochs(plan, job),
         batch_size=None,
         seed=None if going_on else plan.seed,
         device=plan.device,
         precision=plan.precision,
         data_dir=plan.data_dir,
-        out=None if going_on else stage.run.path,
+        out=None if going_on else job.run.path,
         runs=plan.out,
         init_from=None,
     )
     if going_on:
-        training.resume(wanted, stage.run.path)
+        training.resume(wanted, job.run.path)
     else:
         training.train(wanted, None)
 
 
-def _network(plan: Plan, stage: Stage) -> NetworkName | None:
-    return plan.network if stage.of_pictures else None
+def _network(plan: Plan, job: Job) -> NetworkName | None:
+    return plan.network if job.of_pictures else None
 
 
-def _epochs(plan: Plan, stage: Stage) -> int | None:
+def _epochs(plan: Plan, job: Job) -> int | None:
     """As asked; the preset's own where it is not the default one, and for points, which take a minute.
 
     Where nobody asks, as many as a model of the data set has that was begun before: all have the same budget.
     """
-    if plan.epochs is not None or plan.preset != "default" or not stage.of_pictures:
+    if plan.epochs is not None or plan.preset != "default" or not job.of_pictures:
         return plan.epochs
-    for other in stages(plan):
-        if other.dataset == stage.dataset and other.run.config.exists():
-            return max(_least(stage), runs.read_config(other.run.config).training.epochs)
-    data = sources.read(stage.dataset, plan.data_dir, ())  # counted only when TFD's labels have been learnt
-    return max(_least(stage), round(_EXAMPLES / len(data.splits["train"])))
+    for other in of(plan):
+        if other.dataset == job.dataset and other.run.config.exists():
+            return max(_least(job), runs.read_config(other.run.config).training.epochs)
+    data = sources.read(job.dataset, plan.data_dir, ())  # counted only when TFD's labels have been learnt
+    return max(_least(job), round(_EXAMPLES / len(data.splits["train"])))
 
 
-def _least(stage: Stage) -> int:
+def _least(job: Job) -> int:
     """The epochs that flow-csvae needs of its data set: one for each stage; expressions have no edits."""
-    return 3 + bool(sources.entry(stage.dataset).keep) if stage.of_pictures else 2
+    return 3 + bool(sources.entry(job.dataset).keep) if job.of_pictures else 2
