@@ -6,7 +6,7 @@ CELEBA_DIR is CelebA with full_size_valid.zip (178×218) in it. Glasses and faci
 those without in the default style, and taken off those with them. For each way: the share that the judge (a
 classifier of real training pictures) accepts on the crop of the result; PSNR outside the attribute's region
 against the original, the median; the share of the crop that is changed by more than a level of 255; and the
-cosine of original and result by a face recogniser (SFace, `pip install 'csvae[identity]'`).
+cosine of original and result by a face recogniser (SFace, `pip install '.[identity]'`).
 """
 
 import argparse

@@ -54,8 +54,8 @@ def grid(
 ) -> None:
     """Draw one sheet: people down, styles across; of a single picture, the plane of its styles.
 
-    Without pictures it shows the faces that the training put aside. Labels of rows and columns
-    are what --at (w1, w2) and --also (pc1+2.00) of csvae transfer take.
+    Without pictures it shows the faces that the training put aside. A style is called by its
+    column and its row, without blanks: csvae transfer --also glasses=pc1+2.0pc2-1.0, or --at=X,Y of w1, w2.
     Example: csvae grid
     """
     from csvae_cli import output

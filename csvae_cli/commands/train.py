@@ -29,14 +29,14 @@ def train(
     ] = None,
     kind: Annotated[
         Kind | None,
-        typer.Option("--kind", help="Which model. Default: flow-csvae of CelebA, csvae of other data."),
+        typer.Option("--kind", help="Which model. Default: flow-csvae of CelebA, csvae of other data and of --preset paper; that of --from."),
     ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
             "--preset",
             metavar="NAME",
-            help="All settings at once: default (minutes), thorough (hours) or paper.",
+            help="All settings at once: default (minutes), thorough (two hours) or paper.",
         ),
     ] = None,
     network: Annotated[

@@ -76,10 +76,10 @@ def transfer(
         ),
     ] = False,
     sheet: Annotated[
-        bool, typer.Option("--sheet", help="Also all styles of a picture on one sheet, sheet.png.")
+        bool, typer.Option("--sheet", help="Also the styles asked for side by side, sheet.png.")
     ] = False,
     walk: Annotated[
-        bool, typer.Option("--walk", help="Also a walk through the styles, an animation, walk.webp.")
+        bool, typer.Option("--walk", help="Also a walk through the styles asked for, an animation, walk.webp.")
     ] = False,
     strip: Annotated[
         bool, typer.Option("--strip", help="Leave out EXIF (place, time, camera) and the colour profile.")

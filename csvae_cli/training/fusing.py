@@ -15,7 +15,7 @@ Step = Callable[[Tensor], Mapping[str, Tensor]]
 """Row numbers of a batch -> its terms, unweighted and detached; the weights have moved."""
 
 WORTH = 10_000_000
-"""Pictures that a stage must show for compiling (a quarter of a minute) to pay."""
+"""Pictures that a stage must show for compiling (half a minute) to pay."""
 
 LARGE = 2**22
 """Numbers in a weight whose step takes long."""
