@@ -29,7 +29,10 @@ def train(
     ] = None,
     kind: Annotated[
         Kind | None,
-        typer.Option("--kind", help="Which model. Default: flow-csvae of CelebA, csvae of other data and of --preset paper; that of --from."),
+        typer.Option(
+            "--kind",
+            help="Which model. Default: that of --from; csvae with --preset paper; flow-csvae of CelebA; csvae.",
+        ),
     ] = None,
     preset: Annotated[
         str | None,

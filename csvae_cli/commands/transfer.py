@@ -79,7 +79,8 @@ def transfer(
         bool, typer.Option("--sheet", help="Also the styles asked for side by side, sheet.png.")
     ] = False,
     walk: Annotated[
-        bool, typer.Option("--walk", help="Also a walk through the styles asked for, an animation, walk.webp.")
+        bool,
+        typer.Option("--walk", help="Also a walk through the styles asked for, an animation, walk.webp."),
     ] = False,
     strip: Annotated[
         bool, typer.Option("--strip", help="Leave out EXIF (place, time, camera) and the colour profile.")
