@@ -31,7 +31,7 @@ def train(
         Kind | None,
         typer.Option(
             "--kind",
-            help="Which model. Default: that of --from; csvae with --preset paper; flow-csvae of CelebA; csvae.",
+            help="Which model. Default: that of --from; else flow-csvae of CelebA, csvae of other data.",
         ),
     ] = None,
     preset: Annotated[
