@@ -14,6 +14,7 @@ FORMAT = 1
 
 KindName = Literal["flow-csvae", "csvae", "condvae-info", "condvae", "vae"]
 NetworkName = Literal["paper", "light", "large", "points"]
+Precision = Literal["auto", "fp32", "bf16"]
 Schedule = Literal["constant", "cosine", "multistep"]
 
 
@@ -110,8 +111,8 @@ class TrainingConfig:
     the paper's, milestones 3⁰ … 3⁶ epochs, gamma 0.1^(1/7).
     adversary_steps: how many steps the adversary takes to one of the autoencoder; adversary_rate: its own,
     constant learning rate, so that it catches up as the autoencoder slows down; None: the autoencoder's.
-    max_norm: the length that a step's gradient of the autoencoder is shortened to where it is longer, so that
-    one strange batch does not undo an epoch; None: as it comes.
+    max_norm: the length that a step's gradient of every group but the adversary's is shortened to where it is
+    longer, so that one strange batch does not undo an epoch; None: as it comes.
     flip: whether pictures are mirrored at random; disturb: whether they are also a little turned, scaled,
     moved and lit otherwise, for a training that shows each more often than some ten times.
     report_every: epochs between sample sheets, probes and validation.
@@ -166,12 +167,13 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """A run: `config.json` of its directory. command and versions are for people."""
+    """A run: `config.json` of its directory. precision: as asked. command and versions are for people."""
 
     model: ModelConfig
     training: TrainingConfig
     data: DataConfig
     preset: str = "default"
+    precision: Precision = "auto"
     init_from: str | None = None
     command: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)

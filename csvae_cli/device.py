@@ -2,16 +2,16 @@
 
 import ctypes
 import os
+import re
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
+from csvae_cli.config import Precision
 from csvae_cli.errors import RequestError
 from csvae_cli.processes import of_environment
-
-Precision = Literal["auto", "fp32", "bf16"]
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 _LARGEST_KEPT, _MOST_KEPT = (2**25, 2**30), 2**31 - 1
@@ -76,7 +76,7 @@ def _first_there() -> str:
 
 def _checked(device: str) -> str:
     kind, _, index = device.partition(":")
-    if kind not in ("cpu", "cuda", "mps") or (index and not index.isdigit()):
+    if not re.fullmatch(r"cpu|mps|cuda(:\d{1,3})?", device):
         raise RequestError(f"There is no device “{device}”; use auto, cpu, cuda, cuda:N or mps.")
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         raise RequestError(

@@ -189,6 +189,8 @@ def extended(training: TrainingConfig, epochs: int, done: int, *, begun: bool = 
     last one, is that much longer or shorter. begun: the next epoch, too, which its stage then has to have.
     Raises RequestError where it would end before now.
     """
+    if epochs <= done and epochs != training.epochs:
+        raise RequestError(f"--epochs {epochs} is too few for what is done already; the least is {done + 1}.")
     stages, before = dict(training.stages), 0
     for name, count in stages.items():
         last = name == list(stages)[-1]

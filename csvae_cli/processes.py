@@ -93,9 +93,11 @@ class Processes:
         """The first process does it, then all others find it done."""
         if self.count > 1 and not self.first:
             dist.barrier()
-        yield
-        if self.count > 1 and self.first:
-            dist.barrier()
+        try:
+            yield
+        finally:  # where it fails, the others are to find out why, too
+            if self.count > 1 and self.first:
+                dist.barrier()
 
 
 ALONE = Processes()

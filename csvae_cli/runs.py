@@ -82,8 +82,8 @@ class Run:
 class Statistics:
     """What editing needs and training knew.
 
-    subspaces: for each attribute, of its W_i; faces: a few pictures to show styles on, uint8 N×H×W×C (none
-    for points), with their labels N×k.
+    subspaces: for each attribute, of its W_i; faces: a few pictures to show styles on, uint8 N×H×W×C (of
+    points, float32 N×D), with their labels N×k.
     """
 
     subspaces: tuple[SubspaceStatistics, ...]

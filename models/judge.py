@@ -70,7 +70,7 @@ def fit_judge(
         done = 0
         for _ in range(epochs):
             for index in torch.randperm(count, generator=noise).split(batch)[: count // batch]:
-                logits = network(_disturbed(rows(index), noise)).float()
+                logits = network(_blurred_or_not(rows(index), noise)).float()
                 optimiser.zero_grad()
                 _loss(logits, y[index.to(device)], weight, exclusive).backward()
                 optimiser.step()
@@ -80,7 +80,7 @@ def fit_judge(
     return Judge(network.eval(), exclusive)
 
 
-def _disturbed(x: Tensor, noise: torch.Generator) -> Tensor:
+def _blurred_or_not(x: Tensor, noise: torch.Generator) -> Tensor:
     """A batch of pictures, mirrored or not, two in three blurred by up to 2 pixels; points as they are."""
     if x.dim() != 4:
         return x

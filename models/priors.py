@@ -109,7 +109,7 @@ class ClassGaussians(nn.Module):
         mixture = torch.logaddexp(absent + F.logsigmoid(-log_odds), present + F.logsigmoid(log_odds))
         return torch.where(y == 1, present, torch.where(y == 0, absent, mixture))
 
-    def log_odds(self, w: Tensor) -> Tensor:
+    def evidence(self, w: Tensor) -> Tensor:
         """log p(w_i|1) − log p(w_i|0) for each row, N."""
         absent, present = self.both(w)
         return present - absent

@@ -40,7 +40,7 @@ def worn(prior: ClassGaussians, w: Tensor, p: Tensor) -> Tensor:
     if axis is None:
         return p
     mean, variance = prior.mean.detach(), (2 * prior.log_std.detach()).exp()
-    has, shall = (prior.log_odds(one).detach().sigmoid()[:, None] for one in (w, p))
+    has, shall = (prior.evidence(one).detach().sigmoid()[:, None] for one in (w, p))
     share = (1 - variance[0] / variance[1]).clamp(min=0)
     light = (1 - has) * (w - mean[0]) + has * (1 - share) * (w - mean[1])
     gained = (shall - has).clamp(min=0)

@@ -437,7 +437,9 @@ def test_a_kept_attribute_has_a_w_but_is_not_edited(
     assert [len(found["subspaces"][name]["stds"]) for name in ("glasses", "male")] == [3, 3]
 
 
-def test_from_starts_at_another_models_weights(celeba: Path, trained: Path) -> None:
+def test_from_starts_at_another_models_weights(
+    celeba: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     common = [
         "train",
         "--data-dir",
@@ -452,7 +454,10 @@ def test_from_starts_at_another_models_weights(celeba: Path, trained: Path) -> N
     assert main([*common, "--dataset", "celeba-glasses-facial-hair", "--out", "again"]) == 0
     config = json.loads(Path("again/config.json").read_text())
     assert config["init_from"] == str(trained)
-    assert main([*common, "--dataset", "celeba-glasses", "--out", "other"]) == 2
+    capsys.readouterr()
+    for misfit in (["--out", "other"], ["--dry-run"]):
+        assert main([*common, "--dataset", "celeba-glasses", *misfit]) == 2
+        assert "its weights do not fit this csvae" in capsys.readouterr().err.replace("\n", " ")
     assert not Path("other").exists()
 
 

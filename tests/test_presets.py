@@ -63,6 +63,9 @@ def test_a_training_without_stages_is_only_longer():
     _, training = default("csvae", "light", FACES)
     assert extended(training, 99, done=3).epochs == 99
     assert extended(training, 99, done=3).stages == {}
+    with pytest.raises(RequestError, match="the least is 4"):
+        extended(training, 3, done=3)
+    assert extended(training, training.epochs, done=training.epochs) == training
 
 
 @pytest.mark.parametrize(("examples", "epochs"), [(10, 120), (10**6, 20)])

@@ -216,6 +216,7 @@ def test_a_place_with_brackets_in_its_name(capsys: pytest.CaptureFixture[str]) -
 def test_options_that_resume_cannot_change(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _refused(capsys, 2, ["train", str(trained), "--resume", "--seed", "3"], "--seed")
     _refused(capsys, 2, ["train", str(trained), "--dataset", "swiss-roll"], "--resume")
+    _refused(capsys, 2, ["train", "toy-faces"], "--dataset NAME")
 
 
 def test_networks_that_do_not_fit(capsys: pytest.CaptureFixture[str]) -> None:
@@ -224,7 +225,8 @@ def test_networks_that_do_not_fit(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_device_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     _refused(capsys, 2, ["train", "--dataset", "swiss-roll", "--device", "cuda:99"], "cuda:99")
-    _refused(capsys, 2, ["train", "--dataset", "swiss-roll", "--device", "tpu"], "tpu")
+    for device in ("tpu", "cpu:", "cpu:3", "cuda:x"):
+        _refused(capsys, 2, ["train", "--dataset", "swiss-roll", "--device", device], f"“{device}”")
 
 
 def test_a_model_of_points_takes_no_pictures(face: Path, capsys: pytest.CaptureFixture[str]) -> None:

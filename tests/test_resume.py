@@ -188,6 +188,32 @@ def test_a_checkpoint_without_its_state_does_not_count(tmp_path: Path) -> None:
     (broken / "weights.safetensors").write_bytes(b"half a file")
     assert main(["train", str(out), "--resume", "--epochs", "3"]) == 0
     assert (out / "checkpoint" / "epoch-0003" / "state.json").exists()
+    assert not broken.exists()
+
+
+def test_weights_without_a_checkpoint_are_not_trained_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert main([*_train(out)[3:], "--epochs", "1"]) == 0
+    shutil.rmtree(out / "checkpoint")
+    before = {name: (out / name).read_bytes() for name in ("model.safetensors", "log.jsonl", "config.json")}
+    capsys.readouterr()
+    assert main(["train", "--resume", str(out), "--epochs", "2"]) == 2
+    assert "no checkpoint to go on from" in capsys.readouterr().err.replace("\n", " ")
+    assert {name: (out / name).read_bytes() for name in before} == before
+
+
+def test_a_training_goes_on_in_the_precision_and_with_the_data_that_it_was_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert main([*_train(out)[3:], "--epochs", "1", "--precision", "fp32"]) == 0
+    capsys.readouterr()
+    assert main(["train", "--resume", str(out), "--epochs", "2", "--data-dir", str(tmp_path)]) == 0
+    assert "fp32 as asked" in capsys.readouterr().err
+    config = runs.read_config(runs.Run(out).config)
+    assert (config.precision, config.data.data_dir) == ("fp32", str(tmp_path))
 
 
 def test_two_checkpoints_are_kept(tmp_path: Path) -> None:

@@ -136,7 +136,12 @@ def train(
     if dry_run:
         output.answer(request.plan(chosen).rstrip())
         return
-    trained = request.resume(chosen, run) if resume else request.train(chosen, run)
+    if run is not None and not resume:
+        raise RequestError(
+            f"“{run}” alone says too little: a data set is named by --dataset NAME, a training to go on with "
+            "by --resume RUN."
+        )
+    trained = request.resume(chosen, run) if resume else request.train(chosen)
     if trained is None:  # of several processes, the first one answers
         return
     output.answer_json(trained.summary()) if as_json else output.answer(str(trained.run.path))

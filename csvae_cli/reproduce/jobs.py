@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from csvae_cli import output, runs
-from csvae_cli.config import KindName, NetworkName
+from csvae_cli.config import KindName, NetworkName, Precision
 from csvae_cli.data import sources
 from csvae_cli.data.dataset import SplitName
-from csvae_cli.device import Compute, Precision
+from csvae_cli.device import Compute
 from csvae_cli.errors import RequestError, StoppedError, one_of
 from csvae_cli.evaluation.evaluate import evaluate
 from csvae_cli.evaluation.figures import Figure
@@ -194,7 +194,7 @@ def _train(plan: Plan, job: Job) -> None:
     if going_on:
         training.resume(wanted, job.run.path)
     else:
-        training.train(wanted, None)
+        training.train(wanted)
 
 
 def _network(plan: Plan, job: Job) -> NetworkName | None:

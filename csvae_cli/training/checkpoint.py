@@ -26,7 +26,7 @@ class Standing:
 
 
 def save(run: runs.Run, state: State, standing: Standing) -> None:
-    """Write a checkpoint, state.json last; keep the two newest. Raises WorkError."""
+    """Write a checkpoint, state.json last; keep the two newest complete ones. Raises WorkError."""
     folder = run.checkpoints / f"epoch-{state.epoch:04d}{f'-step-{state.step:05d}' if state.step else ''}"
     runs.write_tensors(folder / "weights.safetensors", state.model.state_dict())
     runs.write_tensors(folder / "moments.safetensors", _moments(state))
@@ -40,9 +40,14 @@ def save(run: runs.Run, state: State, standing: Standing) -> None:
         "best": standing.best,
     }
     runs.write(folder / "state.json", json.dumps(position).encode())
-    for old in _complete(run)[:-_KEPT]:
-        (old / "state.json").unlink()
-        shutil.rmtree(old)
+    kept = _complete(run)[-_KEPT:]
+    try:
+        for old in set(run.checkpoints.iterdir()) - set(kept):  # those too that were never finished
+            (old / "state.json").unlink(missing_ok=True)
+            shutil.rmtree(old)
+    except OSError as error:
+        why = f"Old checkpoints in {run.checkpoints} cannot be removed: {error.strerror}."
+        raise WorkError(why) from error
 
 
 def begun(run: runs.Run) -> bool:

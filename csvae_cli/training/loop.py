@@ -87,6 +87,8 @@ def train(
     pictures, codes, begun = batches, None, None
     while state.epoch < config.epochs:
         stage = stage_at(config, state.epoch)
+        if stage != begun:  # running means are each process's own, and its next stage may only look
+            processes.like_the_first(model.buffers())
         if stage.name == MAP and codes is None:
             codes = _codes(state, pictures, stage, config, compute, processes)
         on_codes = stage.name == MAP

@@ -1,6 +1,5 @@
 """From what a user asks to a training: data first, then the configuration, then the run directory."""
 
-import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -11,10 +10,18 @@ from typing import Any, cast
 
 from csvae_cli import config as configuration
 from csvae_cli import output, runs
-from csvae_cli.config import DataConfig, KindName, NetworkName, RunConfig, TrainingConfig
+from csvae_cli.config import (
+    DataConfig,
+    KindName,
+    ModelConfig,
+    NetworkName,
+    Precision,
+    RunConfig,
+    TrainingConfig,
+)
 from csvae_cli.data import sources
 from csvae_cli.data.dataset import Dataset
-from csvae_cli.device import Precision, resolve
+from csvae_cli.device import resolve
 from csvae_cli.errors import RequestError
 from csvae_cli.presets import Facts, extended, map_alone, of_epochs, preset
 from csvae_cli.processes import ALONE, Processes, joined, of_environment
@@ -56,7 +63,7 @@ class Trained:
 
     def summary(self) -> dict[str, Any]:
         """For --json: where it is, and the last line of its log."""
-        last = json.loads(self.run.log.read_text().splitlines()[-1])
+        last = runs.read_log(self.run.log)[-1]
         return {"run": str(self.run.path), "kind": self.config.model.kind, **last}
 
 
@@ -67,13 +74,11 @@ def plan(request: Request) -> str:
     return configuration.to_json(config)
 
 
-def train(request: Request, run_path: Path | None) -> Trained | None:
+def train(request: Request) -> Trained | None:
     """A training from the start; None in all but the first of several processes.
 
     Raises RequestError and WorkError.
     """
-    if run_path is not None:
-        raise RequestError(f"{run_path} is a run to resume; say csvae train --resume {run_path}.")
     compute = resolve(request.device, request.precision)
     with joined(compute.device) as processes:
         config, data, initial = _prepare(request, processes)
@@ -98,8 +103,11 @@ def resume(request: Request, run_path: Path | None) -> Trained | None:
     if run is None:
         raise RequestError(f"There is no training under {request.runs} to go on with; name its directory.")
     config = runs.read_config(run.config)
-    compute = resolve(request.device, request.precision)
-    data_dir = request.data_dir or (Path(config.data.data_dir) if config.data.data_dir else None)
+    precision = config.precision if request.precision == "auto" else request.precision
+    compute = resolve(request.device, precision)
+    given = str(request.data_dir.resolve()) if request.data_dir else config.data.data_dir
+    config = replace(config, precision=precision, data=replace(config.data, data_dir=given))
+    data_dir = Path(given) if given else None
     with joined(compute.device) as processes, runs.owned(run) if of_environment().first else nullcontext():
         _check_shared(config.training)
         with processes.first_alone():
@@ -107,7 +115,7 @@ def resume(request: Request, run_path: Path | None) -> Trained | None:
         # Stopped before the first checkpoint, it begins where it began.
         starts_anew = config.init_from is not None and not checkpoint.begun(run)
         initial = runs.load(config.init_from, request.runs) if starts_anew else None
-        state, standing = session.resume(run, config, data, compute, initial, processes)
+        state, standing = session.restored(run, config, data, compute, initial, processes)
         if request.epochs is not None:
             begun = state.step > 0
             training = extended(config.training, request.epochs, state.epoch, begun=begun)
@@ -159,6 +167,8 @@ def _prepare(request: Request, processes: Processes) -> tuple[RunConfig, Dataset
     given = {name: getattr(request, name) for name in ("batch_size", "seed")}
     training = replace(training, **{name: value for name, value in given.items() if value is not None})
     _check_shared(training)
+    if initial is not None and kind != "flow-csvae":
+        _check_same(initial, model)
     config = RunConfig(
         model=model,
         training=training,
@@ -169,11 +179,22 @@ def _prepare(request: Request, processes: Processes) -> tuple[RunConfig, Dataset
             request.labels,
         ),
         preset=request.preset or "default",
+        precision=request.precision,
         init_from=request.init_from,
         command=shlex.join(["csvae", *sys.argv[1:]]),
         versions=runs.versions(),
     )
     return config, data, initial
+
+
+def _check_same(initial: runs.Model, model: ModelConfig) -> None:
+    """Raises RequestError where the weights of the one are not those that the other needs."""
+    start = initial.config.model
+    if (start.kind, start.build_options()) != (model.kind, model.build_options()):
+        raise RequestError(
+            f"--from {initial.name} is a {start.kind} of {', '.join(start.attributes)}; its weights do not "
+            f"fit this {model.kind}, and only a flow-csvae learns new attributes on another's encoder."
+        )
 
 
 def _check_shared(training: TrainingConfig) -> None:

@@ -42,7 +42,7 @@ def fresh(config: RunConfig, compute: Compute, initial: runs.Model | None, proce
     return start(model, config.training, compute, processes)
 
 
-def resume(
+def restored(
     run: runs.Run,
     config: RunConfig,
     data: Dataset,
@@ -50,9 +50,9 @@ def resume(
     initial: runs.Model | None,
     processes: Processes,
 ) -> tuple[State, checkpoint.Standing]:
-    """The newest checkpoint's state, log.jsonl cut back to it; without one, the beginning, from `initial`.
+    """The newest checkpoint's state; without one, the beginning, from `initial`.
 
-    Raises RequestError where the data changed.
+    Raises RequestError where the data changed, or weights are there and the checkpoints are gone.
     """
     if config.data.fingerprint != data.fingerprint:
         raise RequestError(
@@ -60,13 +60,15 @@ def resume(
             "start a new training, or bring the data back."
         )
     state = fresh(config, compute, initial, processes)
-    standing = checkpoint.restore(run, state) or checkpoint.Standing(0, None)
+    standing = checkpoint.restore(run, state)
+    if standing is None and run.model.exists():
+        raise RequestError(
+            f"{run.path} has weights, but no checkpoint to go on from; begin a new training (of a flow-csvae "
+            f"--from {run.path} takes its encoder and decoder)."
+        )
     if not processes.first:  # the checkpoint has the first one's noise
         state.noise.manual_seed(noise_seed(config.training, processes, state.epoch, state.step))
-    if run.log.exists() and processes.first:
-        lines = run.log.read_text().splitlines(keepends=True)[: standing.log_lines]
-        runs.write(run.log, "".join(lines).encode())
-    return state, standing
+    return state, standing or checkpoint.Standing(0, None)
 
 
 def train_run(
@@ -81,9 +83,15 @@ def train_run(
 ) -> None:
     """Train to the end and leave the run directory complete: what the first (or only) process does.
 
-    Raises StoppedError on Ctrl-C or SIGTERM, after a checkpoint; WorkError where training diverges.
+    log.jsonl is first cut back to where the training stands. Raises StoppedError on Ctrl-C or SIGTERM, after
+    a checkpoint; WorkError where training diverges.
     """
     runs.write(run.config, to_json(config).encode())
+    if run.log.exists():
+        lines = run.log.read_text().splitlines(keepends=True)[: standing.log_lines]
+        runs.write(run.log, "".join(lines).encode())
+    if not checkpoint.begun(run):  # from now on a run with weights has one
+        checkpoint.save(run, state, standing)
     batches = Batches(data.splits["train"], compute)
     valid = Batches(data.splits["valid"], compute)
     saver = _Saver(run, config, standing)

@@ -94,7 +94,7 @@ def _move(optimiser: Adam) -> None:
 
 def _backward(terms: Mapping[str, Tensor], config: TrainingConfig) -> None:
     """The gradients of the sum of all terms, each by its weight."""
-    learnt = {name: term for name, term in terms.items() if term.requires_grad}
+    learnt = {name: term for name, term in terms.items() if term.requires_grad and config.weight(name)}
     weights = [torch.full_like(term, config.weight(name)) for name, term in learnt.items()]
     torch.autograd.backward(list(learnt.values()), weights)
 
