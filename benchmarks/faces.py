@@ -57,12 +57,12 @@ def codes_alike(pictures: list[Image.Image]) -> None:
     """How far csvae's own model's z of a pasted face is from that of the aligned one; one line."""
     editor = Editor.of(runs.load(str(runs.PACKAGED), Path()), "cpu")
     truth = upright(crop_box(*FULL))
-    aligned = [Photo(Path(), picture, Framed((truth,), "celeba")) for picture in pictures]
+    aligned = [Photo(picture, Framed((truth,), "celeba")) for picture in pictures]
     found = []
     for picture in pictures:
         page, place = paste(picture, 0, np.random.default_rng(len(found)))
         nearest = min(faces.find(page), key=lambda face: abs(face.place.middle - place.middle))
-        found.append(Photo(Path(), page, Framed((nearest.place,), "found")))
+        found.append(Photo(page, Framed((nearest.place,), "found")))
     one, other = editor.encode(editor.faces(aligned)).z_mu, editor.encode(editor.faces(found)).z_mu
     same = (one - other).norm(dim=1).median()
     people = (one - one.roll(1, 0)).norm(dim=1).median()

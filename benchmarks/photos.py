@@ -65,7 +65,7 @@ def main() -> None:
         men = labels[:, 2] == 1 if attribute == "facial-hair" else np.ones(len(labels), bool)
         for taken in (False, True):
             chosen = np.flatnonzero((labels[:, column] == taken) & men)
-            photos = [Photo(Path(members[row]), pictures[row], Framed((PLACE,), "celeba")) for row in chosen]
+            photos = [Photo(pictures[row], Framed((PLACE,), "celeba")) for row in chosen]
             before = judge.present(together([photo.image for photo in photos], 64))[:, column]
             right = float((before == taken).float().mean())
             done = "taken off" if taken else "put on"

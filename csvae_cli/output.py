@@ -39,7 +39,9 @@ def answer(text: str) -> None:
 
 def answer_json(value: Mapping[str, Any]) -> None:
     """A result as one JSON object on a line. Raises OutputError."""
-    answer(json.dumps(value, ensure_ascii=False))
+    text = json.dumps(value, ensure_ascii=False)
+    # A name that is no UTF-8 is escaped, as \\udce9: JSON is UTF-8.
+    answer(text.encode("utf-8", "backslashreplace").decode())
     flush()
 
 

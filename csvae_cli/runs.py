@@ -188,6 +188,28 @@ def write(path: Path, data: bytes) -> None:
             temporary.unlink()
 
 
+def check_free(path: Path, *, force: bool) -> None:
+    """Raises RequestError where a file may not be written there: it exists, and force does not allow it.
+
+    Or it is a folder, or lies where this user may not write: better said before the work than after it.
+    """
+    if is_file(path) and not force:
+        raise RequestError(f"{path} exists; --force overwrites it.")
+    if path.is_dir():
+        raise RequestError(f"{path} is a folder; name a file.")
+    there = next((parent for parent in path.absolute().parents if parent.exists()), path)
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise RequestError(f"{path} cannot be written: {there} may not be written into.")
+
+
+def is_file(path: Path) -> bool:
+    """Whether it is there. Raises RequestError where that cannot be seen."""
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise RequestError(f"{path} cannot be looked at: {error.strerror}.") from error
+
+
 def append_line(path: Path, text: str) -> None:
     """A line at the end of a log. Raises WorkError."""
     try:

@@ -1,9 +1,11 @@
 """CelebA: its files found and checked, its subsets and labels, its crops."""
 
 import os
+import struct
 import subprocess
 import sys
 import zipfile
+import zlib
 from dataclasses import dataclass, replace
 from functools import cache
 from io import BytesIO
@@ -610,6 +612,21 @@ def test_a_damaged_picture_is_named_and_nothing_is_left(tmp_path, cache_dir, for
         read(tmp_path)
     assert type(caught.value) is WorkError
     assert list(cache_dir.iterdir()) == []
+
+
+def test_a_picture_that_breaks_while_it_is_decoded_is_named(tmp_path):
+    """Of which a decoder gives nothing and keeps no note: looked at again, it would be black."""
+    everyone = people()
+
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 178, 218, 8, 2, 0, 0, 0))
+    broken = b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", b"\x78\x9c" + b"\xff" * 400) + chunk(b"IEND", b"")
+    write_lists(tmp_path, everyone)
+    write_folder(tmp_path / "img_align_celeba", drawn(everyone) | {"000002.jpg": broken})
+    with pytest.raises(WorkError, match=r"^000002\.jpg in .*img_align_celeba.* is damaged"):
+        read(tmp_path)
 
 
 def test_a_damaged_member_of_the_zip(data, cache_dir):

@@ -256,6 +256,30 @@ def test_the_editor_takes_and_gives_pil(trained: Path, face: Path) -> None:
         assert edited.size == picture.size
         assert not np.array_equal(np.asarray(edited), np.asarray(picture.convert("RGB")))
         assert np.array_equal(np.asarray(editor.edit(picture, "glasses", "own")), np.asarray(picture))
+        # As telephones keep it: lying on its side, and said to be.
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        picture.transpose(Image.Transpose.ROTATE_90).save("lying.png", exif=exif)
+        with Image.open("lying.png") as lying:
+            assert np.array_equal(np.asarray(editor.edit(lying, "glasses", "own")), np.asarray(picture))
+
+
+def test_a_style_that_is_asked_for_twice_is_drawn_once(
+    trained: Path, face: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["transfer", str(face), "--attr", "glasses", "--model", str(trained)]
+    assert main([*command, "--pc", "1", "--pc", "1", "--off", "--steps", "3"]) == 0
+    assert len(capsys.readouterr().out.split()) == 4
+
+
+def test_names_that_differ_in_capitals_alone_do_not_meet(trained: Path, face: Path) -> None:
+    for name in ("a/IMG.jpg", "b/img.jpg", "c/Img.jpg"):
+        Path(name).parent.mkdir()
+        shutil.copy(face, name)
+    inputs = ["a/IMG.jpg", "b/img.jpg", "c/Img.jpg"]
+    assert main(["transfer", *inputs, "--attr", "glasses", "--model", str(trained)]) == 0
+    written = sorted(str(path) for path in Path().glob("*-glasses/*"))
+    assert written == ["IMG-glasses/on.jpg", "Img-3-glasses/on.jpg", "img-2-glasses/on.jpg"]
 
 
 def test_encode_writes_rows_in_the_order_of_the_inputs(trained: Path, face: Path, tmp_path: Path) -> None:
@@ -403,6 +427,20 @@ def test_grid_draws_one_sheet_and_never_overwrites(trained: Path, capsys: pytest
     with Image.open("grid-run.png") as sheet:
         assert sheet.width > 12 * 64
         assert sheet.height > 2 * 8 * 64
+
+
+def test_a_sheet_is_drawn_without_what_is_no_picture(
+    trained: Path, face: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("odd.jpg").write_text("not a picture")
+    assert main(["grid", str(face), "odd.jpg", str(face), "--model", str(trained), "--out", "some.png"]) == 1
+    said = capsys.readouterr()
+    assert said.out.split() == ["some.png"]
+    assert "odd.jpg is not a picture" in said.err
+    assert "1 of 3 inputs failed" in said.err
+    assert main(["grid", "odd.jpg", "--model", str(trained), "--out", "none.png"]) == 1
+    assert "odd.jpg is not a picture" in capsys.readouterr().err
+    assert not Path("none.png").exists()
 
 
 def test_grid_of_one_picture_is_a_plane(trained: Path, face: Path) -> None:

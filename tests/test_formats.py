@@ -1,6 +1,7 @@
 """What a photo came with is what its edited copy has: format, EXIF, profile, alpha, greys."""
 
 import io
+import json
 import os
 import shutil
 import struct
@@ -115,6 +116,15 @@ def test_a_tiff_keeps_what_it_says_of_its_picture(portrait: Image.Image) -> None
     assert seen.getexif()[0x0132] == "2026:11:27 20:00:00"
 
 
+def test_a_camera_s_jpeg_that_is_called_a_tiff(portrait: Image.Image) -> None:
+    exif = Image.Exif()
+    exif[MODEL], exif[0x8769] = "A camera", {0x829A: 0.01, 0x9003: "2026:11:27 20:00:00"}
+    exif[0x8825] = {1: "N", 2: (52.0, 30.0, 0.0)}
+    portrait.save("p.jpg", quality=95, exif=exif)
+    Path("p.jpg").rename("p.tif")
+    assert _edited("p.tif").getexif()[MODEL] == "A camera"
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
 def test_nothing_is_left_of_what_is_stripped(suffix: str, portrait: Image.Image) -> None:
     exif = Image.Exif()
@@ -150,6 +160,8 @@ def test_names_of_any_bytes_and_hidden_files(portrait: Image.Image) -> None:
     command = [sys.executable, "-m", "csvae_cli", "transfer", "many", "--attr", "glasses"]
     strict = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
     assert subprocess.run(command, env=strict, capture_output=True, check=False).returncode == 0
+    said = subprocess.run([*command, "--force", "--json"], capture_output=True, check=False).stdout
+    assert os.fsencode(json.loads(said)["input"]) == b"many/caf\xe9.jpg"
 
 
 @pytest.mark.parametrize("suffix", [".png", ".webp", ".tif"])

@@ -41,6 +41,12 @@ def test_a_square_turned_by_a_quarter_is_the_turned_picture_cut_upright(half: in
     assert np.abs(got - expected).mean() < 1.5
 
 
+def test_what_is_finer_than_the_picture_is_averaged() -> None:
+    lines = (torch.arange(128) % 2).float().expand(1, 128, 128)  # each as wide as a third of a pixel
+    seen = spread(lines, _square(complex(30, 30), 20), (12, 12, 48, 48))
+    assert float((seen - 0.5).abs().max()) < 0.2
+
+
 def test_beyond_the_picture_its_edge_goes_on() -> None:
     picture = Image.new("RGB", (50, 50), (10, 200, 30))
     got = np.asarray(cut(picture, _square(complex(0, 0), complex(40, 15)), (32, 32)))
@@ -57,7 +63,8 @@ def test_what_is_spread_lies_where_it_was_cut(turn: float, half: float, value: f
     down, across = np.mgrid[0.5:400, 0.5:400]
     inside = (across + 1j * down - place.middle) / place.right
     deep = (np.abs(inside.real) < 0.85) & (np.abs(inside.imag) < 0.85) & (np.abs(inside.real) > 0.15)
-    beyond = (np.abs(inside.real) > 1.05) | (np.abs(inside.imag) > 1.05)
+    edge = max(1.05, 1 + 1.6 / half)  # a pixel and a half, by how wide bicubic curves are
+    beyond = (np.abs(inside.real) > edge) | (np.abs(inside.imag) > edge)
     expected = np.where(inside.real < 0, value, -value)
     assert np.allclose(spreaded.numpy()[deep], expected[deep], atol=1e-3)
     assert not spreaded.numpy()[beyond].any()

@@ -1,6 +1,7 @@
 """Wrong requests: a sentence, exit code 2 or 1, and nothing half-written."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -205,6 +206,20 @@ def test_a_sheet_is_no_folder_and_never_over_an_input(
     _refused(capsys, 2, [*command, str(trained)], "is a folder")
     _refused(capsys, 2, [*command, "sheet.jpg"], "a PNG file")
     assert own.read_bytes() == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")
+def test_a_place_that_may_not_be_written_is_known_before_the_work(
+    face: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("closed").mkdir(mode=0o500)
+    for command in (["encode", str(face), "--out", "closed/c.npz"], ["grid", "--out", "closed/g.png"]):
+        _refused(capsys, 2, command, "may not be written into")
+
+
+def test_a_table_is_no_folder(face: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("codes.npz").mkdir()
+    _refused(capsys, 2, ["encode", str(face), "--out", "codes.npz", "--force"], "is a folder")
 
 
 def test_a_place_with_brackets_in_its_name(capsys: pytest.CaptureFixture[str]) -> None:

@@ -65,15 +65,20 @@ def grid(
     from csvae_cli.editing.editor import Editor
     from csvae_cli.editing.requests import framing_of
     from csvae_cli.editing.styles import parse_grid
+    from csvae_cli.errors import WorkError
     from csvae_cli.runs import load
 
     rows, columns = parse_grid(size)
     loaded = load(model, runs)
     target = sheet.target(loaded, out, force=force)
     editor = Editor(loaded, resolve(device, precision.value), framing_of(loaded, align.value, face, eyes))
-    framed = sheet.write(editor, inputs, attrs, (rows, columns), span, target)
+    framed, failed = sheet.write(editor, inputs, attrs, (rows, columns), span, target)
     if framed:
         output.say(f"csvae: {summary(framed)}")
+    for failure in failed:
+        output.say(f"csvae: {failure.reason}")
     output.answer_json({"output": str(target), "model": loaded.name}) if as_json else output.answer(
         str(target)
     )
+    if failed:
+        raise WorkError(f"{len(failed)} of {len(framed) + len(failed)} inputs failed.")

@@ -233,6 +233,7 @@ def _crop(pictures: Folder | Archive, name: str, size: int) -> "NDArray[np.uint8
     from PIL import Image, ImageOps
 
     with opened(pictures, name) as picture:
+        picture.load()  # its errors are to be heard
         with suppress(Exception):  # EXIF is written by anybody; published pictures have none
             ImageOps.exif_transpose(picture, in_place=True)
         box = crop_box(*picture.size)

@@ -225,7 +225,7 @@ def _choose(found: list[Place], which: Which, name: str) -> tuple[Place, ...]:
 def _check_shown(place: Place, image: Image.Image, name: str) -> None:
     """Raises WorkError where the face is not `_shown`."""
     if not _shown(place, image):
-        raise WorkError(f"The face in {name} lies half outside the picture; take one that shows it whole.")
+        raise WorkError(f"The face in {name} lies partly outside the picture; take one that shows it whole.")
 
 
 def _shown(place: Place, image: Image.Image) -> bool:

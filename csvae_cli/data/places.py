@@ -121,6 +121,8 @@ def sample(image: Image.Image, place: Place, points: Tensor, fine: int) -> Tenso
 def spread(values: Tensor, place: Place, box: tuple[int, int, int, int]) -> Tensor:
     """The other way round: what lies in the square, C×h×w, as it falls on the pixels of a box of the picture.
 
+    Where the picture is coarser than the square, a pixel gets the mean of what falls on it.
+
     box: (left, top, right, bottom). Gives float C×(bottom − top)×(right − left), 0 beyond the square.
     """
     left, top, right, bottom = box
@@ -131,8 +133,11 @@ def spread(values: Tensor, place: Place, box: tuple[int, int, int, int]) -> Tens
     u = (x * down.imag - y * down.real) / area
     v = (y * across.real - x * across.imag) / area
     grid = torch.stack([u.expand(len(y), -1), v.expand(-1, len(x))], dim=-1)
+    values, pixels = values[None].float(), math.ceil(place.side)
+    if 0 < pixels < values.shape[-1]:
+        values = F.interpolate(values, size=(pixels, pixels), mode="area")
     return F.grid_sample(
-        values[None].float(), grid[None].float(), mode="bicubic", padding_mode="zeros", align_corners=False
+        values, grid[None].float(), mode="bicubic", padding_mode="zeros", align_corners=False
     )[0]
 
 

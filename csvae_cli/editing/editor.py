@@ -16,7 +16,7 @@ from csvae_cli.data.framing import Framed, Framing, frame
 from csvae_cli.data.sources import SOURCES
 from csvae_cli.device import Compute, resolve
 from csvae_cli.editing import amounts, areas, blending
-from csvae_cli.editing.pictures import Photo, crops, open_photo, open_photos, open_shrunk
+from csvae_cli.editing.pictures import Photo, crops, open_photo, open_photos, open_shrunk, upright
 from csvae_cli.editing.styles import Style, parse_style
 from csvae_cli.errors import RequestError, WorkError
 from csvae_cli.runs import Model
@@ -64,12 +64,13 @@ class Editor:
     def edit(
         self, image: Image.Image, attribute: str, style: str = "on", strength: float = 1.0
     ) -> Image.Image:
-        """The picture, RGB, with a style of the attribute: "on", "off", "pc1+2.00", "1.5,-2" (`parse_style`).
+        """The picture, upright and RGB, with a style of the attribute.
 
-        Raises RequestError where there is no such attribute or style, WorkError where no face is found.
+        style: "on", "off", "pc1+2.00", "1.5,-2" … (`parse_style`). Raises RequestError where there is no such
+        attribute or style, WorkError where no face is found.
         """
-        rgb = image.convert("RGB")
-        photo = Photo(Path("the picture"), rgb, frame(rgb, "the picture", self.framing))
+        rgb, _ = upright(image)
+        photo = Photo(rgb, frame(rgb, "the picture", self.framing))
         faces = self.faces([photo])
         codes = self.encode(faces)
         index = self.model.config.model.index(attribute)

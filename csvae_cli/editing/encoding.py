@@ -47,8 +47,7 @@ def check(inputs: Sequence[Path], dataset: str | None, out: Path, *, force: bool
     if (dataset is None) == (not inputs):
         raise RequestError("Name pictures to encode, or a --dataset; one of the two.")
     tables.check_suffix(out)
-    if out.exists() and not force:
-        raise RequestError(f"{out} exists; --force overwrites it.")
+    runs.check_free(out, force=force)
 
 
 def encode_pictures(editor: Editor, inputs: Sequence[Path], out: Path) -> Encoded:

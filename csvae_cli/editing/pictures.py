@@ -2,10 +2,9 @@
 
 import io
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from itertools import chain, count
 from pathlib import Path
 from typing import BinaryIO
 
@@ -50,7 +49,6 @@ class Kept:
 class Photo:
     """A picture as the user sees it (upright, RGB), where in it the model looks, and what it came with."""
 
-    path: Path
     image: Image.Image
     framed: Framed
     kept: Kept = Kept()
@@ -138,12 +136,12 @@ def _framed(
     ]
     framed = iter(frame_all([image for _, image in whole], [name for name, _ in whole], framing))
     photos: list[Photo | WorkError] = []
-    for path, one in zip(paths, read, strict=True):
+    for one in read:
         if isinstance(one, WorkError):
             photos.append(one)
             continue
         where = next(framed)
-        photos.append(where if isinstance(where, WorkError) else Photo(path, one.image, where, one.kept))
+        photos.append(where if isinstance(where, WorkError) else Photo(one.image, where, one.kept))
     return photos
 
 
@@ -156,15 +154,6 @@ def crops(photo: Photo, shape: tuple[int, ...]) -> Tensor:
         pixels = np.asarray(face if channels == 3 else face.convert("L")).reshape(height, width, channels)
         cuts.append(torch.from_numpy(pixels.copy()))
     return from_pictures(torch.stack(cuts))
-
-
-def unique_stems(paths: Iterable[Path]) -> list[str]:
-    """A name for each path: its stem, numbered where that is taken."""
-    names: dict[str, None] = {}
-    for path in paths:
-        numbered = (f"{path.stem}-{number}" for number in count(2))
-        names[next(name for name in chain([path.stem], numbered) if name not in names)] = None
-    return list(names)
 
 
 def _tried(path: Path, shrink_by: _ShrinkBy = lambda _: 1) -> _Read | WorkError:
@@ -188,7 +177,7 @@ def _read(path: Path, shrink_by: _ShrinkBy) -> _Read:
                 whole, by = opened.size, shrink_by(opened.size)
                 opened.draft(None, (max(whole[0] // by, 1), max(whole[1] // by, 1)))  # of JPEGs
                 shrunk = opened.size != whole
-                return _Read(*_upright(opened), shrunk)
+                return _Read(*upright(opened), shrunk)
     except Image.DecompressionBombError as error:
         raise WorkError(f"{path} has far more pixels than csvae takes; shrink it first.") from error
     except UnidentifiedImageError as error:
@@ -201,31 +190,32 @@ def _read(path: Path, shrink_by: _ShrinkBy) -> _Read:
         raise WorkError(f"{path} cannot be read as a picture: {error}.") from error
 
 
-def _upright(opened: Image.Image) -> tuple[Image.Image, Kept]:
+def upright(opened: Image.Image) -> tuple[Image.Image, Kept]:
+    """A picture as people see it, RGB, and what it came with. Raises what Pillow does where it is damaged."""
     opened.load()
-    upright, exif = _turned(opened)
-    icc: bytes = upright.info.get("icc_profile") or b""
-    alpha = upright.convert("RGBA").getchannel("A") if upright.has_transparency_data else None
-    grey = upright.mode in ("1", "L", "LA", "La", "I", "F") or upright.mode.startswith("I;")
-    if upright.mode in ("I", "F") or upright.mode.startswith("I;"):
-        upright = _eight_bits(upright)
-    elif upright.mode == "CMYK" and icc:
-        upright = to_srgb(upright, icc)
+    turned, exif = _turned(opened)
+    icc: bytes = turned.info.get("icc_profile") or b""
+    alpha = turned.convert("RGBA").getchannel("A") if turned.has_transparency_data else None
+    grey = turned.mode in ("1", "L", "LA", "La", "I", "F") or turned.mode.startswith("I;")
+    if turned.mode in ("I", "F") or turned.mode.startswith("I;"):
+        turned = _eight_bits(turned)
+    elif turned.mode == "CMYK" and icc:
+        turned = to_srgb(turned, icc)
     if icc[16:20] != (b"GRAY" if grey else b"RGB "):
         icc = b""  # of colours that the copy does not have
-    return upright.convert("RGB"), Kept(exif, icc, alpha, grey)
+    return turned.convert("RGB"), Kept(exif, icc, alpha, grey)
 
 
 def _turned(opened: Image.Image) -> tuple[Image.Image, bytes]:
     """Upright, and its EXIF; without it where it cannot be read or written."""
     try:
-        described = _described(opened) if opened.format == "TIFF" else None
+        said = described(opened.getexif()) if opened.format == "TIFF" else None
         upright = ImageOps.exif_transpose(opened)
     except MemoryError:
         raise
     except Exception:  # EXIF is written by anybody
         return _turned_alone(opened), b""
-    exif = upright.getexif() if described is None else described
+    exif = upright.getexif() if said is None else said
     try:
         return upright, exif.tobytes() if len(exif) else b""
     except Exception:
@@ -245,9 +235,9 @@ def _turned_alone(opened: Image.Image) -> Image.Image:
         return image
 
 
-def _described(opened: Image.Image) -> Image.Exif:
-    """What a TIFF says of its picture, among tags that say how pixels lie; Pillow cannot write the rest."""
-    every, exif = opened.getexif(), Image.Exif()
+def described(every: Image.Exif) -> Image.Exif:
+    """Of all that EXIF says, what describes the picture and not how its pixels lie, which a TIFF may take."""
+    exif = Image.Exif()
     for tag in _DESCRIBING:
         if tag in every:
             exif[tag] = every[tag]

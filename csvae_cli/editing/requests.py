@@ -1,14 +1,16 @@
-"""From what a user asks of `transfer` and `grid` to jobs, all of it checked before the first picture."""
+"""From what a user asks of `transfer` and `grid` to jobs; options are checked before the first picture."""
 
 import csv
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from torch import Tensor
 
+from csvae_cli import runs
 from csvae_cli.data.framing import Align, Framing, parse_eyes, parse_face
 from csvae_cli.editing.editor import searched
-from csvae_cli.editing.pictures import find_inputs, unique_stems
+from csvae_cli.editing.pictures import find_inputs
 from csvae_cli.editing.styles import StyleRequest, parse_style, styles
 from csvae_cli.editing.transfer import Job
 from csvae_cli.errors import RequestError
@@ -82,11 +84,14 @@ def jobs(
     pairs: Path | None,
     out: Path,
 ) -> list[Job]:
-    """What is to be done. Raises RequestError where an input or style is not there."""
+    """What is to be done. Raises RequestError where an input or style is not there.
+
+    Of --pairs that is found out when their turn comes.
+    """
     if pairs is not None:
         edits: list[tuple[Path, Path | None]] = list(dict.fromkeys(read_pairs(pairs)))
     else:
-        if style_from is not None and not style_from.is_file():
+        if style_from is not None and not runs.is_file(style_from):
             raise RequestError(f"--style-from {style_from} is not there.")
         edits = [(source, style_from) for source in dict.fromkeys(find_inputs(inputs))]
     sources = list(dict.fromkeys(source for source, _ in edits))
@@ -98,11 +103,27 @@ def jobs(
     return [Job(source, folders[source], chosen, other) for source, other in edits]
 
 
+def unique_stems(paths: Iterable[Path]) -> list[str]:
+    """A name for each path: its stem, numbered where a disk that minds no capitals has that already."""
+    taken: set[str] = set()
+    used: Counter[str] = Counter()
+    names = []
+    for path in paths:
+        stem = name = path.stem
+        while name.casefold() in taken:
+            used[stem.casefold()] += 1
+            name = f"{stem}-{used[stem.casefold()] + 1}"
+        taken.add(name.casefold())
+        names.append(name)
+    return names
+
+
 def read_pairs(path: Path) -> list[tuple[Path, Path]]:
     """Rows of a CSV with the columns input and style_from. Raises RequestError."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
+            reader = csv.DictReader(file)
+            rows = [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise RequestError(f"--pairs {path} cannot be read as a CSV.") from error
     if not rows:
@@ -110,7 +131,7 @@ def read_pairs(path: Path) -> list[tuple[Path, Path]]:
             f"--pairs {path} has no rows; it needs a header input,style_from and a row an edit."
         )
     pairs = []
-    for number, row in enumerate(rows, start=2):
+    for number, row in rows:
         source, other = row.get("input"), row.get("style_from")
         if not source or not other:
             raise RequestError(f"--pairs {path}, line {number}: it needs the columns input and style_from.")

@@ -15,6 +15,7 @@ from csvae_cli.editing.editor import Editor, Points
 from csvae_cli.editing.groups import in_groups
 from csvae_cli.editing.pictures import find_inputs
 from csvae_cli.editing.requests import attribute_of
+from csvae_cli.editing.transfer import Failed
 from csvae_cli.errors import RequestError, WorkError
 from csvae_cli.runs import Model
 from models import subspace as subspaces
@@ -27,19 +28,17 @@ _WITHIN = 3
 def target(model: Model, out: Path | None, *, force: bool) -> Path:
     """Where the sheet goes: as named, else ./grid-MODEL.png, numbered so that nothing is overwritten.
 
-    Raises RequestError where the named file exists and force does not allow it.
+    Raises RequestError where the file may not be written.
     """
     if out is not None:
-        if out.is_dir():
-            raise RequestError(f"{out} is a folder; --out names a PNG file.")
-        if out.suffix.lower() != ".png":
+        if out.suffix.lower() != ".png" and not out.is_dir():
             raise RequestError(f"--out {out}: a sheet is a PNG file; name it so.")
-        if out.exists() and not force:
-            raise RequestError(f"{out} exists; --force overwrites it.")
-        return out
-    path, number = Path(f"grid-{model.name}.png"), 2
-    while path.exists() and not force:
-        path, number = Path(f"grid-{model.name}-{number}.png"), number + 1
+        path = out
+    else:
+        path, number = Path(f"grid-{model.name}.png"), 2
+        while path.exists() and not force:
+            path, number = Path(f"grid-{model.name}-{number}.png"), number + 1
+    runs.check_free(path, force=force)
     return path
 
 
@@ -50,11 +49,11 @@ def write(
     size: tuple[int, int],
     span: float,
     path: Path,
-) -> list[Framed]:
-    """Draw and write; returns where the model looked in each input. Raises RequestError and WorkError.
+) -> tuple[list[Framed], list[Failed]]:
+    """Draw and write; returns where the model looked in each input, and those that show no face.
 
     Of one picture a plane of styles for each attribute, of two named attributes a grid of grids for each
-    picture, else people down and styles across.
+    picture, else people down and styles across. Raises RequestError, and WorkError where no picture is left.
     """
     model = editor.model
     attributes = [attribute_of(model, name) for name in attrs or model.config.model.edited]
@@ -63,10 +62,16 @@ def write(
     sources = find_inputs(inputs)
     if any(source.resolve() == path.resolve() for source in sources):
         raise RequestError(f"{path} is an input; choose another --out.")
-    found = [_found(one) for part in in_groups(editor.faces_of, sources) for one in part]
+    looked = [one for part in in_groups(editor.faces_of, sources) for one in part]
+    both = list(zip(sources, looked, strict=True))
+    failed = [Failed(source, str(one)) for source, one in both if isinstance(one, WorkError)]
+    found = [(source, one) for source, one in both if not isinstance(one, WorkError)]
     if found:
-        x = torch.cat([faces for faces, _ in found])
-        labels = [source.stem for source, (faces, _) in zip(sources, found, strict=True) for _ in faces]
+        x = torch.cat([faces for _, (faces, _) in found])
+        labels = [source.stem for source, (faces, _) in found for _ in faces]
+    elif failed:
+        first, *others = failed
+        raise WorkError(f"None of {len(failed)} inputs can be drawn." if others else first.reason)
     else:
         x, labels = from_pictures(model.statistics.faces), []
     if len(attrs) == 2:
@@ -76,13 +81,7 @@ def write(
     else:
         pages = [_people(editor, x, attribute, labels) for attribute in attributes]
     runs.write(path, sheets.png(sheets.stack(pages)))
-    return [framed for _, framed in found]
-
-
-def _found(one: tuple[Tensor, Framed] | WorkError) -> tuple[Tensor, Framed]:
-    if isinstance(one, WorkError):
-        raise one
-    return one
+    return [framed for _, (_, framed) in found], failed
 
 
 def _people(editor: Editor, x: Tensor, attribute: int, labels: Sequence[str]) -> Image.Image:

@@ -69,7 +69,7 @@ def styles(model: Model, attribute: int, request: StyleRequest) -> list[Style]:
                 "wider --span."
             )
         named[style.name] = style.point
-    return found or [default_style(model, attribute)]
+    return [Style(*one) for one in named.items()] or [default_style(model, attribute)]
 
 
 def _same(one: Tensor | None, other: Tensor | None) -> bool:

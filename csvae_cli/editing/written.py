@@ -6,7 +6,7 @@ from typing import Any
 
 from PIL import Image
 
-from csvae_cli.editing.pictures import HEIC, Kept, to_srgb
+from csvae_cli.editing.pictures import HEIC, Kept, described, to_srgb
 from csvae_cli.errors import WorkError
 
 _FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
@@ -31,7 +31,9 @@ def encode_picture(image: Image.Image, suffix: str, kept: Kept) -> bytes:
         image.putalpha(kept.alpha)
     form = "HEIF" if suffix in HEIC else _FORMATS.get(suffix, "PNG")
     options: dict[str, Any] = {}
-    if kept.exif and not (form == "JPEG" and len(kept.exif) > _MOST_EXIF):
+    if form == "TIFF":  # what another format said of its pixels is not true of these
+        options["exif"] = described(_parsed(kept.exif))
+    elif kept.exif and not (form == "JPEG" and len(kept.exif) > _MOST_EXIF):
         options["exif"] = kept.exif
     if kept.icc and (not kept.grey or form in ("JPEG", "PNG", "TIFF")):  # the others have no grey
         options["icc_profile"] = kept.icc
@@ -47,6 +49,12 @@ def encode_picture(image: Image.Image, suffix: str, kept: Kept) -> bytes:
     except Exception as error:  # of many kinds: a side too long, EXIF too large
         raise WorkError(f"It cannot be written as {form}: {error}.") from error
     return buffer.getvalue()
+
+
+def _parsed(exif: bytes) -> Image.Exif:
+    parsed = Image.Exif()
+    parsed.load(exif)
+    return parsed
 
 
 def stripped(image: Image.Image, kept: Kept) -> tuple[Image.Image, Kept]:
