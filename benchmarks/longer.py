@@ -1,17 +1,18 @@
 """All stages of a flow-csvae again, from where its encoder and decoder stand: a longer training of these.
 
     python benchmarks/longer.py RUN --data-dir DIR --out LONGER [--reader 8] [--autoencoder 40] [--map 10]
-        [--plain-reader 3] [--edits 10] [--seed 1]
+        [--plain-reader 3] [--edits 10] [--seed 1] [--seen 5000] [--hold 12000] [--shown 8000]
+        [--others blurred disturbed residual pooling]
 
-Readers, map and W are learnt anew. A second start goes on where the first was stopped.
+Readers, map and W are learnt anew. With --others readers of other makes say, too, what pictures and edits
+show, one of all in each step. A second start goes on where the first was stopped.
 """
 
 import argparse
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
+import readers
 import torch
 from beginning import begin
 
@@ -19,6 +20,7 @@ from csvae_cli import runs
 from models.flow_csvae import AUTOENCODER, EDITS, PLAIN_READER, READER
 from models.kind import MAP, build
 
+WEIGHTS = ("seen", "hold", "shown")
 STAGES = {READER: 8, AUTOENCODER: 40, MAP: 10, PLAIN_READER: 3, EDITS: 10}
 
 
@@ -31,19 +33,40 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     for stage, epochs in STAGES.items():
         parser.add_argument(f"--{stage}", type=int, default=epochs, metavar="EPOCHS")
+    for term in WEIGHTS:
+        parser.add_argument(f"--{term}", type=float, metavar="WEIGHT", help="the run's own where not given")
+    parser.add_argument("--others", nargs="*", choices=readers.MAKES, default=[], help="further readers")
     options = parser.parse_args()
     source, target = runs.Run(options.run), runs.Run(options.out)
     if not target.config.exists():
         stages = {stage: getattr(options, stage.replace("-", "_")) for stage in STAGES}
-        prepare(source, target, options.data_dir, stages, options.seed)
-    subprocess.run([sys.executable, "-m", "csvae_cli", "train", "--resume", str(target.path)], check=True)
+        given = {term: getattr(options, term) for term in WEIGHTS}
+        weights = {term: weight for term, weight in given.items() if weight is not None}
+        prepare(source, target, options.data_dir, stages, weights, options.seed)
+    readers.train(target, options.data_dir, options.others)
 
 
-def prepare(source: runs.Run, run: runs.Run, data_dir: Path, stages: dict[str, int], seed: int) -> None:
+def prepare(
+    source: runs.Run,
+    run: runs.Run,
+    data_dir: Path,
+    stages: dict[str, int],
+    weights: dict[str, float],
+    seed: int,
+) -> None:
     """A run before its first epoch, with the weights of the other's encoder and decoder."""
     found = runs.read_config(source.config)
     epochs = sum(stages.values())
-    training = replace(found.training, epochs=epochs, stages=stages, report_every=epochs, seed=seed)
+    weights = {**found.training.weights, **weights}
+    training = replace(
+        found.training,
+        epochs=epochs,
+        stages=stages,
+        report_every=epochs,
+        weights=weights,
+        seed=seed,
+        disturb=True,  # redraw.py's runs do not
+    )
     torch.manual_seed(seed)
     model = build(found.model.kind, **found.model.build_options())
     known = {name: t for name, t in runs.read_tensors(source.model).items() if not name.startswith("reader.")}

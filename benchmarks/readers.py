@@ -7,17 +7,21 @@ labels less for a classifier that none of them is.
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from csvae_cli import runs
+from csvae_cli.data import sources
 from csvae_cli.data.batches import Batches
-from csvae_cli.device import Compute
+from csvae_cli.device import Compute, resolve
+from csvae_cli.processes import ALONE
+from csvae_cli.training import session
 from models.disturbing import disturbed, mirrored
 from models.filters import blurred
-from models.networks import Reader
+from models.flow_csvae import AUTOENCODER, EDITS, FlowCSVAE
 from models.priors import class_weights, known_cross_entropy, per_label
 
 BATCH, EPOCHS = 64, 4
@@ -141,13 +145,30 @@ def _teach(
             schedule.step()
 
 
-def ask_one_of(reader: Reader, others: list[nn.Module], noise: torch.Generator) -> None:
-    """From now on, wherever the reader only looks, it or one of the others answers, at random."""
-    own = reader.logits
+def ask_one_of(model: FlowCSVAE, others: list[nn.Module], noise: torch.Generator) -> None:
+    """From now on, wherever the decoder learns, the reader or one of the others answers, at random."""
+    assert model.reader is not None
+    own = model.reader.logits
 
     def logits(x: Tensor) -> Tensor:
         chosen = int(torch.randint(len(others) + 1, (), generator=noise))
-        answer: Tensor = own(x) if reader.training or chosen == 0 else others[chosen - 1](x)
+        learning = model.training and model.stage in (AUTOENCODER, EDITS)
+        answer: Tensor = others[chosen - 1](x) if learning and chosen else own(x)
         return answer
 
-    reader.logits = logits  # type: ignore[method-assign]
+    model.reader.logits = logits  # type: ignore[method-assign]
+
+
+def train(run: runs.Run, data_dir: Path, makes: list[str]) -> None:
+    """To the end, from where it stands; with readers of these makes, too."""
+    config = runs.read_config(run.config)
+    # A step that a GPU has recorded would always ask the same reader.
+    compute = resolve("cpu" if makes else "auto")
+    data = sources.read(config.data.dataset, data_dir, config.model.keep)
+    pictures = Batches(data.splits["train"], compute)
+    others = [taught(make, pictures, compute, run.path / "readers") for make in makes]
+    state, standing = session.restored(run, config, data, compute, None, ALONE)
+    if others:
+        ask_one_of(cast("FlowCSVAE", state.model), others, state.noise)
+    if state.epoch < config.training.epochs:
+        session.train_run(run, config, data, compute, state, standing, ALONE)

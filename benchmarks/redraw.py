@@ -20,11 +20,6 @@ from beginning import begin
 from torch import Tensor
 
 from csvae_cli import runs
-from csvae_cli.data import sources
-from csvae_cli.data.batches import Batches
-from csvae_cli.device import resolve
-from csvae_cli.processes import ALONE
-from csvae_cli.training import session
 from models.flow_csvae import EDITS, READER
 from models.kind import build
 
@@ -38,6 +33,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10, help="epochs of edits")
     parser.add_argument("--hold", type=float, default=10_000.0)
     parser.add_argument("--shown", type=float, default=8_000.0)
+    parser.add_argument("--seen", type=float, default=0.0)
     parser.add_argument("--others", nargs="*", choices=readers.MAKES, default=[], help="further readers")
     parser.add_argument("--share", type=float, default=0.7, help="of the decoder after, in the mean")
     parser.add_argument("--data-dir", type=Path, required=True)
@@ -46,27 +42,13 @@ def main() -> None:
     run = runs.Run(target.path / "training")
     if not run.config.exists():
         stages = {READER: options.reader, EDITS: options.epochs}
-        prepare(source, run, options.data_dir, stages, {"hold": options.hold, "shown": options.shown})
-    train(run, options.data_dir, options.others)
+        weights = {name: getattr(options, name) for name in ("seen", "hold", "shown")}
+        prepare(source, run, options.data_dir, stages, weights)
+    readers.train(run, options.data_dir, options.others)
     before, after = runs.read_tensors(source.model), runs.read_tensors(run.model)
     runs.write_tensors(target.model, mean(before, after, options.share))
     shutil.copyfile(source.statistics, target.statistics)
     shutil.copyfile(run.config, target.config)
-
-
-def train(run: runs.Run, data_dir: Path, makes: list[str]) -> None:
-    """To the end, from where it stands."""
-    config = runs.read_config(run.config)
-    # A step that a GPU has recorded would always ask the same reader.
-    compute = resolve("cpu" if makes else "auto")
-    data = sources.read(config.data.dataset, data_dir, config.model.keep)
-    pictures = Batches(data.splits["train"], compute)
-    others = [readers.taught(make, pictures, compute, run.path / "readers") for make in makes]
-    state, progress = session.resume(run, config, data, compute, None, ALONE)
-    if others:
-        readers.ask_one_of(state.model.reader, others, state.noise)
-    if state.epoch < config.training.epochs:
-        session.train_run(run, config, data, compute, state, progress, ALONE)
 
 
 def prepare(

@@ -11,6 +11,7 @@ from torch.nn.functional import pad, softplus
 
 from models import networks, wearing
 from models.erasure import linear_shift
+from models.evenly import evenly
 from models.flow import Flow, split
 from models.freezing import frozen
 from models.guessing import guessed, one_at_most
@@ -102,7 +103,8 @@ class FlowCSVAE(Kind):
         features = 0 if self.reader is None else self.reader.coarse_features
         if self.styled:
             self.owners |= {"style": MAP, "outside": MAP, "natural": MAP, "critic": CRITIC}
-            self.owners |= {"hold": AUTOENCODER, "shown": AUTOENCODER}
+            if not exclusive:  # where an edit is to change the others
+                self.owners |= {"seen": AUTOENCODER, "hold": AUTOENCODER, "shown": AUTOENCODER}
         for i in self.styled:
             self.register_buffer(f"beyond_{i}", torch.eye(self.code_dim) / (2 * self.code_dim))
             self.register_buffer(f"contrast_{i}", torch.zeros(features, self.w_dims[i]))
@@ -191,7 +193,7 @@ class FlowCSVAE(Kind):
         reading: cross-entropy of the reader; recon: −log p(x|s) of a Gaussian whose variance is the best one
         for the batch (Rybkin et al. 2021), up to a constant; features: the same over the reader's features,
         as if they were as many numbers as the picture's; kl_s: KL(q(s|x) || N(0, I)); nll, label …: see
-        `map_terms`; hold, shown: see `edit_terms`.
+        `map_terms`; seen, hold, shown: see `edit_terms`.
         """
         if self.stage == EDITS:
             return self.edit_terms(x, y, noise)
@@ -208,9 +210,9 @@ class FlowCSVAE(Kind):
             with torch.no_grad():
                 codes = self.map_input(x, self.mu(x))
             terms |= self.map_terms(codes, y, noise)
-            if self.styled:
+            if "hold" in self.owners:
                 edits = self.edit_terms(x, y, noise)
-                terms |= {name: edits[name] for name in ("hold", "shown")}
+                terms |= {name: edits[name] for name in ("seen", "hold", "shown")}
         return terms
 
     def map_input(self, x: Tensor, codes: Tensor) -> Tensor:
@@ -311,9 +313,9 @@ class FlowCSVAE(Kind):
 
         The edit takes the w_i of another who is alike in the kept labels and has not the same label i; or
         (two in five) a style of the prior's, clearly so; of those to whom nobody is alike, nothing.
-        recon, features: as in `terms`, from mu. hold: KL, over all other labels, from what the reader sees in
-        the picture as it is decoded to what it sees in the edit. shown: the same of label i, from what it
-        sees in the giver, or from 0.95 and 0.05.
+        recon, features: as in `terms`, from mu. seen: KL, over all labels, from what the reader sees in the
+        picture to what it sees in it as it is decoded. hold: of all other labels, from the latter to what it
+        sees in the edit. shown: the same of label i, from what it sees in the giver, or from 0.95 and 0.05.
         """
         assert self.reader is not None
         i = self._one_styled(noise, x.device)
@@ -335,14 +337,15 @@ class FlowCSVAE(Kind):
             edited = self.flow.inverse(self._worn(i, u, styles))
         drawn = self.decoder(torch.cat([s, edited]))
         with frozen(self.reader):
-            read, seen = self.reader.logits(drawn).float().chunk(2)
+            true, read, edit = self.reader.logits(torch.cat([x, drawn])).float().chunk(3)
         before = read.detach().sigmoid()
         this = torch.arange(self.labels, device=x.device) == i
         wanted = torch.where(free, torch.where(has, 1 - _CLEAR, _CLEAR), before[giver])
         return {
             **self._pictured(drawn[: len(x)], x, y),
-            "hold": (kl_bernoulli(before, seen) * ~this).sum(1).mean(),
-            "shown": (kl_bernoulli(wanted, seen) * this).sum(1).mean(),
+            "seen": kl_bernoulli(true.detach().sigmoid(), read).sum(1).mean(),
+            "hold": (kl_bernoulli(before, edit) * ~this).sum(1).mean(),
+            "shown": (kl_bernoulli(wanted, edit) * this).sum(1).mean(),
         }
 
     @torch.no_grad()
@@ -377,7 +380,7 @@ class FlowCSVAE(Kind):
 
     def label_logits(self, w: Sequence[Tensor]) -> Tensor:
         """log p(y_i = 1|w_i) / p(y_i = 0|w_i), both labels being equally likely beforehand, N×k."""
-        return torch.stack([p.log_odds(w_i) for p, w_i in zip(self.priors, w, strict=True)], dim=1)
+        return torch.stack([p.evidence(w_i) for p, w_i in zip(self.priors, w, strict=True)], dim=1)
 
     def label_probabilities(self, w: Sequence[Tensor]) -> Tensor:
         logits = self.label_logits(w)
@@ -412,7 +415,7 @@ class FlowCSVAE(Kind):
                 matrix, offset = contrast(present, absent, self.w_dims[i], (around_present, around_absent))
             self.get_buffer(f"contrast_{i}").copy_(matrix)
             self.get_buffer(f"contrast_offset_{i}").copy_(offset)
-        some = codes[torch.linspace(0, len(codes) - 1, _MEASURED).long()]
+        some = evenly(codes, _MEASURED)
         steps = torch.linalg.inv(self.flow.whitening)
         for i, metric in zip(self.styled, reach(self.decoder, some, steps, weights), strict=True):
             # Whitened, two people differ by 2 in every direction, so that they are 1 apart in the mean.
@@ -449,9 +452,9 @@ class FlowCSVAE(Kind):
         def log_odds(x: Tensor) -> Tensor:
             return torch.cat([reader.logits(part).float()[:, i] for part in x.split(_CHUNK)])
 
-        present = rows((y[:, i] == 1).nonzero()[:_LOOKED_AT, 0])
+        present = rows(evenly((y[:, i] == 1).nonzero()[:, 0], _LOOKED_AT))
         seen = present[log_odds(present) > 0] if len(present) else present
-        mean = rows(torch.linspace(0, len(y) - 1, _CHUNK).long()).mean(0)
+        mean = rows(evenly(torch.arange(len(y)), _CHUNK)).mean(0)
         lost = occlusion(log_odds, seen, mean, 16, 2) if len(seen) else torch.zeros(16, 16)
         return outside(lost, *self.shape[1:])
 

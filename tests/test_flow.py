@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch.distributions import MultivariateNormal, Normal
+from torch.distributions import Bernoulli, MultivariateNormal, Normal, kl_divergence
 
 from models.flow import Flow
 from models.flow_csvae import AUTOENCODER, EDITS, PLAIN_READER, READER
@@ -91,7 +91,7 @@ def test_class_gaussians_are_the_normal_densities_and_their_mixture():
     share = 1 / (1 + math.exp(-odds))
     mixture = torch.log((1 - share) * each[0].exp() + share * each[1].exp())
     assert torch.allclose(prior.log_prob(w, -torch.ones(5), odds), mixture, atol=1e-5)
-    assert torch.allclose(prior.log_odds(w), each[1] - each[0], atol=1e-5)
+    assert torch.allclose(prior.evidence(w), each[1] - each[0], atol=1e-5)
 
 
 def made(**options):
@@ -225,6 +225,19 @@ def test_edits_are_of_people_alike_and_train_the_decoder_alone():
     torch.stack(list(found.values())).sum().backward()
     moved = {name.partition(".")[0] for name, p in model.named_parameters() if p.grad is not None}
     assert moved == {"decoder"}
+
+
+def test_what_a_reader_sees_in_pictures_is_compared_with_what_it_sees_in_them_decoded():
+    torch.manual_seed(0)
+    options = {"network": "light", "shape": (3, 32, 32), "labels": 2, "latent_dim": 6, "styled": 1}
+    model = build("flow-csvae", **options).eval()
+    model.stage = EDITS
+    torch.nn.init.normal_(model.reader.head.weight, std=100)
+    x, y = torch.rand(4, 3, 32, 32), torch.tensor([[1, 1], [0, 1], [1, 0], [0, 0]], dtype=torch.int8)
+    seen, drawn = (Bernoulli(logits=model.reader.logits(p)) for p in (x, model.decoder(model.mu(x))))
+    expected = kl_divergence(seen, drawn).sum(1).mean().item()
+    assert expected > 1e-3
+    assert model.terms(x, y, noise())["seen"].item() == pytest.approx(expected, rel=1e-3)
 
 
 def apart_along_the_first():
