@@ -26,7 +26,8 @@ def _files() -> list[str]:
 
 def test_a_run_directory_holds_what_the_contract_says(trained: Path) -> None:
     found = {path.relative_to(trained).as_posix() for path in trained.rglob("*") if path.is_file()}
-    folder = "checkpoint/epoch-0002"
+    parts = ("weights", "moments", "random", "memory")
+    checkpoints = [f"checkpoint/epoch-{epoch:04d}" for epoch in (0, 2)]
     assert found == {
         "config.json",
         "model.safetensors",
@@ -36,11 +37,8 @@ def test_a_run_directory_holds_what_the_contract_says(trained: Path) -> None:
         "log.jsonl",
         "samples/epoch-0002.png",
         "samples/sheet.png",
-        f"{folder}/weights.safetensors",
-        f"{folder}/moments.safetensors",
-        f"{folder}/random.safetensors",
-        f"{folder}/memory.safetensors",
-        f"{folder}/state.json",
+        *(f"{folder}/{part}.safetensors" for folder in checkpoints for part in parts),
+        *(f"{folder}/state.json" for folder in checkpoints),
     }
     lines = [json.loads(line) for line in (trained / "log.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -107,13 +107,24 @@ def run_jobs(editor: Editor, jobs: Sequence[Job], manner: Manner) -> Iterator[Ed
     inputs = frozenset(
         path.resolve() for job in jobs for path in (job.source, job.style_from) if path is not None
     )
-    style_from = lru_cache(maxsize=256)(partial(editor.style_of, attribute=manner.attribute))
+
+    @lru_cache(maxsize=256)
+    def style_from(path: Path) -> Style | UserError:
+        try:
+            return editor.style_of(path, manner.attribute)
+        except UserError as error:  # kept, too: every input may ask for it
+            return error
 
     def work(group: Sequence[_Planned]) -> list[Edited | Failed]:
-        photos = editor.open_all([planned.job.source for planned in group])
+        refused = [_refused(manner, planned, style_from, inputs) for planned in group]
+        photos = iter(
+            editor.open_all(
+                [one.job.source for one, failed in zip(group, refused, strict=True) if failed is None]
+            )
+        )
         opened = [
-            _open(manner, planned, photo, style_from, inputs)
-            for planned, photo in zip(group, photos, strict=True)
+            failed or _open(manner, planned.job, next(photos), style_from, inputs)
+            for planned, failed in zip(group, refused, strict=True)
         ]
         drawn = iter(_draw(editor, [one for one in opened if isinstance(one, _Opened)], manner))
         return [
@@ -176,31 +187,53 @@ def _suffix(job: Job, manner: Manner) -> str:
     return ".png" if manner.decoded else written_suffix(job.source)
 
 
-def _open(
+def _refused(
     manner: Manner,
     planned: _Planned,
-    photo: Photo | WorkError,
-    style_from: Callable[[Path], Style],
+    style_from: Callable[[Path], Style | UserError],
     inputs: frozenset[Path],
-) -> _Opened | Failed:
-    job = planned.job
+) -> Failed | None:
+    """What is wrong with a job that can be known before its photo is opened, which takes longest."""
+    job, suffix = planned.job, _suffix(planned.job, manner)
     try:
         if planned.twin is not None:
             raise WorkError(f"{planned.twin} is another edit's already; rename a style's picture.")
-        styles = job.styles if job.style_from is None else (style_from(job.style_from),)
+        if job.style_from is not None:
+            _sound(style_from(job.style_from))
+        names = [] if manner.decoded else [f"{name}{suffix}" for name in _names(job, manner)]
+        _check_targets(inputs, [job.folder / name for name in (*_extras(manner), *names)], force=manner.force)
+    except UserError as error:
+        return Failed(job.source, str(error))
+    return None
+
+
+def _open(
+    manner: Manner,
+    job: Job,
+    photo: Photo | WorkError,
+    style_from: Callable[[Path], Style | UserError],
+    inputs: frozenset[Path],
+) -> _Opened | Failed:
+    try:
         if isinstance(photo, WorkError):
             raise photo
+        styles = job.styles if job.style_from is None else (_sound(style_from(job.style_from)),)
         faces = len(photo.framed.places)
         marks = [f"-face{face + 1}" for face in range(faces)] if manner.decoded and faces > 1 else [""]
         suffix = _suffix(job, manner)
         targets = tuple(
             tuple(job.folder / f"{name}{mark}{suffix}" for mark in marks) for name in _names(job, manner)
         )
-        extras = [job.folder / name for name in _extras(manner)]
-        _check_targets(inputs, [*extras, *(t for row in targets for t in row)], force=manner.force)
+        _check_targets(inputs, [target for row in targets for target in row], force=manner.force)
     except UserError as error:
         return Failed(job.source, str(error))
     return _Opened(job, photo, styles, targets)
+
+
+def _sound(found: Style | UserError) -> Style:
+    if isinstance(found, UserError):
+        raise found
+    return found
 
 
 def _draw(editor: Editor, group: Sequence[_Opened], manner: Manner) -> Iterator[_Drawn]:
