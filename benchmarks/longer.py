@@ -1,11 +1,12 @@
 """All stages of a flow-csvae again, from where its encoder and decoder stand: a longer training of these.
 
     python benchmarks/longer.py RUN --data-dir DIR --out LONGER [--reader 8] [--autoencoder 40] [--map 10]
-        [--plain-reader 3] [--edits 10] [--seed 1] [--seen 5000] [--hold 12000] [--shown 8000]
-        [--others blurred disturbed residual pooling]
+        [--plain-reader 3] [--edits 10] [--seed 1] [--seen 10000] [--hold 14000] [--shown 10000]
+        [--seen-in-codes 0.1] [--others blurred disturbed residual pooling]
 
 Readers, map and W are learnt anew. With --others readers of other makes say, too, what pictures and edits
-show, one of all in each step. A second start goes on where the first was stopped.
+show, one of all in each step; with --seen-in-codes the encoder learns what they look for, too.
+A second start goes on where the first was stopped.
 """
 
 import argparse
@@ -35,6 +36,7 @@ def main() -> None:
         parser.add_argument(f"--{stage}", type=int, default=epochs, metavar="EPOCHS")
     for term in WEIGHTS:
         parser.add_argument(f"--{term}", type=float, metavar="WEIGHT", help="the run's own where not given")
+    parser.add_argument("--seen-in-codes", type=float, default=0.0, metavar="SHARE")
     parser.add_argument("--others", nargs="*", choices=readers.MAKES, default=[], help="further readers")
     options = parser.parse_args()
     source, target = runs.Run(options.run), runs.Run(options.out)
@@ -43,7 +45,7 @@ def main() -> None:
         given = {term: getattr(options, term) for term in WEIGHTS}
         weights = {term: weight for term, weight in given.items() if weight is not None}
         prepare(source, target, options.data_dir, stages, weights, options.seed)
-    readers.train(target, options.data_dir, options.others)
+    readers.train(target, options.data_dir, options.others, options.seen_in_codes)
 
 
 def prepare(

@@ -22,7 +22,8 @@ from csvae_cli.training import session
 from models.disturbing import disturbed, mirrored
 from models.filters import blurred
 from models.flow_csvae import AUTOENCODER, EDITS, FlowCSVAE
-from models.priors import class_weights, known_cross_entropy, per_label
+from models.freezing import frozen
+from models.priors import class_weights, kl_bernoulli, known_cross_entropy, per_label
 
 BATCH, EPOCHS = 64, 4
 
@@ -159,8 +160,27 @@ def ask_one_of(model: FlowCSVAE, others: list[nn.Module], noise: torch.Generator
     model.reader.logits = logits  # type: ignore[method-assign]
 
 
-def train(run: runs.Run, data_dir: Path, makes: list[str]) -> None:
-    """To the end, from where it stands; with readers of these makes, too."""
+def see_in_codes(model: FlowCSVAE, share: float) -> None:
+    """From now on the encoder, too, learns what readers look for: `seen` counts, by a share, in its stage.
+
+    By a share, or codes say labels more loudly than the map can sort (docs/trials.md, row 69).
+    """
+    assert model.reader is not None
+    pictured, reader = model._pictured, model.reader
+
+    def also(x_hat: Tensor, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+        terms = pictured(x_hat, x, y)
+        if model.training and model.stage == AUTOENCODER:
+            with frozen(reader):
+                true, read = reader.logits(torch.cat([x, x_hat])).float().chunk(2)
+            terms["seen"] = share * kl_bernoulli(true.detach().sigmoid(), read).sum(1).mean()
+        return terms
+
+    model._pictured = also  # type: ignore[method-assign]
+
+
+def train(run: runs.Run, data_dir: Path, makes: list[str], seen_in_codes: float = 0.0) -> None:
+    """To the end, from where it stands; with readers of these makes, too; see `see_in_codes`."""
     config = runs.read_config(run.config)
     # A step that a GPU has recorded would always ask the same reader.
     compute = resolve("cpu" if makes else "auto")
@@ -168,7 +188,10 @@ def train(run: runs.Run, data_dir: Path, makes: list[str]) -> None:
     pictures = Batches(data.splits["train"], compute)
     others = [taught(make, pictures, compute, run.path / "readers") for make in makes]
     state, standing = session.restored(run, config, data, compute, None, ALONE)
+    model = cast("FlowCSVAE", state.model)
     if others:
-        ask_one_of(cast("FlowCSVAE", state.model), others, state.noise)
+        ask_one_of(model, others, state.noise)
+    if seen_in_codes:
+        see_in_codes(model, seen_in_codes)
     if state.epoch < config.training.epochs:
         session.train_run(run, config, data, compute, state, standing, ALONE)
