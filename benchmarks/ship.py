@@ -86,7 +86,12 @@ def card(evaluations: list[Path], config: RunConfig, commit: str, note: str) -> 
     ]
     for path in evaluations:
         answer = json.loads(path.read_text())
-        parts.append(f"## On {answer['dataset']}, {answer['split']} split\n")
+        valid = answer["split"] == "valid"
+        command = (
+            f"csvae evaluate --model csvae --dataset {answer['dataset']} --data-dir DIR --precision fp32"
+        )
+        parts.append(f"## On {answer['dataset']}, {'validation' if valid else 'test'} people\n")
+        parts.append(f"Measured by `{command}{'' if valid else ' --split test'}`.\n")
         parts.append("| measure | of | value | pictures | judge | what it is |\n|---|---|---|---|---|---|")
         for figure in answer["figures"]:
             of = ", ".join(figure[key] for key in ("attribute", "detail") if key in figure)
