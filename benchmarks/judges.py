@@ -64,18 +64,19 @@ def main() -> None:
     parser.add_argument(
         "--judges", nargs="+", choices=readers.MAKES, default=["residual", "pooling", "depthwise"]
     )
-    parser.add_argument("--keep", type=Path, default=Path("runs") / "benchmarks" / "judges")
+    place = Path("runs") / "benchmarks" / "judges"
+    parser.add_argument("--judged-by", type=Path, default=place, help="where the judges lie, once taught")
     options = parser.parse_args()
-    compute = resolve("auto", "fp32")
+    compute = resolve("cpu", "fp32")
     print("| judge (accuracy) | model | added | by nothing | worst | removed | kept | others moved |")
     print("|---|---|---|---|---|---|---|---|", flush=True)
+    data = sources.read(DATASET, options.data_dir, sources.default_keep(DATASET, options.data_dir))
     for ref in options.models:
         model = runs.load(ref, Path("runs"))
-        data = sources.read(DATASET, options.data_dir, model.config.model.keep)
         subject = make(model, data, cast("SplitName", options.split), compute)
         _, regions = judge_of(data, subject.train, compute, lambda *_: None)
         for name in options.judges:
-            network = readers.taught(name, subject.train, compute, options.keep)
+            network = readers.taught(name, subject.train, compute, options.judged_by / data.fingerprint[:12])
             court = court_of(Judge(cast("Classifier", network), exclusive=False), regions, subject)
             accuracy = " / ".join(f"{one:.3f}" for one in court.accuracy[:2])
             print(f"| {name} ({accuracy}) | {ref} | {row(subject, court)} |", flush=True)

@@ -1,8 +1,8 @@
 """All stages of a flow-csvae again, from where its encoder and decoder stand: a longer training of these.
 
     python benchmarks/longer.py RUN --data-dir DIR --out LONGER [--reader 8] [--autoencoder 40] [--map 10]
-        [--plain-reader 3] [--edits 10] [--seed 1] [--seen 10000] [--hold 14000] [--shown 10000]
-        [--seen-in-codes 0.1] [--others blurred disturbed residual pooling]
+        [--plain-reader 3] [--edits 10] [--seed 1] [--seen WEIGHT] [--hold WEIGHT] [--shown WEIGHT]
+        [--seen-in-codes SHARE] [--others blurred disturbed residual pooling]
 
 Readers, map and W are learnt anew. With --others readers of other makes say, too, what pictures and edits
 show, one of all in each step; with --seen-in-codes the encoder learns what they look for, too.

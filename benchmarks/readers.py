@@ -183,8 +183,8 @@ def train(run: runs.Run, data_dir: Path, makes: list[str], seen_in_codes: float 
     """To the end, from where it stands; with readers of these makes, too; see `see_in_codes`."""
     config = runs.read_config(run.config)
     # A step that a GPU has recorded would always ask the same reader.
-    compute = resolve("cpu" if makes else "auto")
-    data = sources.read(config.data.dataset, data_dir, config.model.keep)
+    compute = resolve("cpu" if makes else "auto", config.precision)
+    data = sources.read(config.data.dataset, data_dir, config.model.keep, config.data.labels)
     pictures = Batches(data.splits["train"], compute)
     others = [taught(make, pictures, compute, run.path / "readers") for make in makes]
     state, standing = session.restored(run, config, data, compute, None, ALONE)

@@ -1,6 +1,7 @@
 """The stage `edits` again for a finished flow-csvae: its decoder learns to hold what edits leave alone.
 
-    python benchmarks/redraw.py MODEL --data-dir DIR --out REDRAWN [--epochs 10] [--hold 10000] [--share 0.7]
+    python benchmarks/redraw.py MODEL --data-dir DIR --out REDRAWN [--reader 3] [--epochs 10] [--hold 10000]
+        [--shown 8000] [--seen 0] [--share 0.7]
         [--others blurred disturbed residual pooling]
 
 A new reader is taught first, on pictures that nothing disturbs, as other readers are; encoder, map and
@@ -16,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import readers
+import torch
 from beginning import begin
 from torch import Tensor
 
@@ -61,6 +63,7 @@ def prepare(
     training = replace(
         found.training, epochs=epochs, stages=stages, report_every=epochs, weights=weights, disturb=False
     )
+    torch.manual_seed(training.seed)
     model = build(found.model.kind, **found.model.build_options())
     # A run's own reader has taught these edits already: another one finds what it let pass.
     known = {name: t for name, t in runs.read_tensors(source.model).items() if not name.startswith("reader.")}

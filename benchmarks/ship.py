@@ -46,16 +46,15 @@ def main() -> None:
         if not name.startswith(model.kind.for_training)
     }
     faces = _faces(options.faces, model.config.model.shape)  # perhaps of the model that ships now
+    data = replace(model.config.data, data_dir=None)
+    config = replace(model.config, data=data, init_from=None, command=options.made_by)
+    page = card(options.evaluation, config, options.commit, options.note)  # what is wrong is found here
     runs.write_tensors(target.model, kept)
     labels = torch.zeros(len(faces), len(model.config.model.attributes), dtype=torch.int8)
     statistics = replace(model.statistics, faces=faces, labels=labels)
     runs.write_statistics(target.statistics, statistics, model.config.model.attributes)
-    data = replace(model.config.data, data_dir=None)
-    config = replace(model.config, data=data, init_from=None, command=options.made_by)
     runs.write(target.config, to_json(config).encode())
-    runs.write(
-        target.path / "README.md", card(options.evaluation, config, options.commit, options.note).encode()
-    )
+    runs.write(target.path / "README.md", page.encode())
     size = sum(path.stat().st_size for path in target.path.iterdir())
     print(f"{target.path}: {size:,} bytes")
     if size > LARGEST:

@@ -47,12 +47,17 @@ def common(
     """Learn the styles of an attribute from labelled pictures, and put any of them on any face."""
 
 
+_INTERRUPTED = 130
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 1 failed, 2 wrong request, 130, 143 stopped."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         result = typer.main.get_command(app).main(arguments, prog_name="csvae", standalone_mode=True)
     except SystemExit as stop:
+        if stop.code == _INTERRUPTED:  # Typer's answer to Ctrl-C
+            output.say("csvae: stopped.")
         return stop.code if isinstance(stop.code, int) else int(bool(stop.code))
     except UserError as error:
         if os.environ.get("CSVAE_DEBUG") == "1":
@@ -61,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         output.say("csvae: stopped.")
-        return 130
+        return _INTERRUPTED
     except output.OutputError as error:
         return _without_output(error)
     except Exception as error:

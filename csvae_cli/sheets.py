@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
+from torch.nn.functional import pad
 
 from csvae_cli.data.batches import to_pictures
 from models.kind import Codes, Kind, Others
@@ -130,11 +131,10 @@ def scatter(panels: Sequence[tuple[str, str, Tensor]], labels: Tensor) -> Image.
 def point_panels(codes: Codes, y: Tensor) -> Image.Image:
     """The paper's Figure 2: (z₂, w₁), Z and W, coloured by label."""
     z, w = codes.z_mu.cpu(), codes.w_mu[0].cpu()
-    if w.shape[1] == 1:
-        w = torch.cat([w, torch.zeros_like(w)], dim=1)
+    z, w = (pad(code, (0, max(0, 2 - code.shape[1]))) for code in (z, w))  # as a plane, if it is a line
     panels = [
-        ("z2", "w1", torch.stack([z[:, -1], w[:, 0]], dim=1)),
-        ("z1", "z2", torch.stack([z[:, 0], z[:, -1]], dim=1)),
+        ("z2", "w1", torch.stack([z[:, 1], w[:, 0]], dim=1)),
+        ("z1", "z2", z[:, :2]),
         ("w1", "w2", w[:, :2]),
     ]
     return scatter(panels, y[:, 0].cpu())

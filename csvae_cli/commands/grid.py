@@ -77,6 +77,8 @@ def grid(
         output.say(f"csvae: {summary(framed)}")
     for failure in failed:
         output.say(f"csvae: {failure.reason}")
+        if as_json:
+            output.answer_json(failure.as_json())
     output.answer_json({"output": str(target), "model": loaded.name}) if as_json else output.answer(
         str(target)
     )

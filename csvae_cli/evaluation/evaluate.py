@@ -66,12 +66,13 @@ def evaluate(
     place = data_dir or (Path(trained_on.data_dir) if trained_on.data_dir else None)
     keep = model.config.model.keep if name == trained_on.dataset else ()
     data = sources.read(name, place, tuple(dict.fromkeys((*keep, *sources.default_keep(name, place)))))
+    which = model.name.removeprefix(run.path.resolve().name)
+    stem = f"{name}-{split}{which}"
+    runs.check_free(place_of_report(run, root).path / "evaluation" / f"{stem}.md", force=True)
     with output.progress() as progress:
         subject = make(model, data, split, compute)
         figures = measure(subject, name, split, progress)
     evaluation = Evaluation(model.name, model.config.model.kind, name, split, figures)
-    which = model.name.removeprefix(run.path.resolve().name)
-    stem = f"{name}-{split}{which}"
     path = report.write(place_of_report(run, root), stem, subject, evaluation.as_json(), figures)
     return evaluation, path
 

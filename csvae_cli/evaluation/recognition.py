@@ -1,7 +1,7 @@
 """Whether W holds a wearer's own style: it is put on another person, and must be recognised as theirs.
 
-What the edit changed is compared with what ten real wearers' pictures have over non-wearers', the right one
-among them, in the judge's features where the judge looks for the attribute.
+What the edit changed is compared with ten real wearers' pictures, the right one among them, in the judge's
+features where the judge looks for the attribute; both about their means.
 """
 
 import torch
@@ -36,10 +36,8 @@ def figures(subject: Subject, court: Court, progress: Progress) -> list[Figure]:
         def features(x: Tensor, judged: int = judged) -> Tensor:
             return _features(court.judge.network, x, court.regions[judged]).cpu()
 
-        bare = features(subject.originals(evenly(without, _WEARERS))).mean(0)
-        bare_own = torch.cat([features(x) for x in subject.changed(evenly(without, _WEARERS), {})]).mean(0)
-        real = features(subject.originals(wearers)) - bare
-        own = torch.cat([features(x) for x in subject.changed(wearers, {})]) - bare_own
+        real = features(subject.originals(wearers))
+        own = torch.cat([features(x) for x in subject.changed(wearers, {})])
         style = subject.codes_held.w_mu[column][wearers.to(subject.codes_held.z_mu.device)]
         before = torch.cat([features(x) for x in subject.changed(people, {})])
         after = torch.cat([features(x) for x in subject.changed(people, {column: style})])

@@ -29,7 +29,7 @@ DATASETS = (
 )
 _OF_THE_PAPER: tuple[KindName, ...] = ("vae", "condvae", "condvae-info", "csvae")
 KINDS: tuple[KindName, ...] = (*_OF_THE_PAPER, "flow-csvae")
-_PRESETS = ("default", "paper")  # those that all kinds have
+_PRESETS = ("default", "paper")  # thorough is flow-csvae's alone
 
 _EXAMPLES = 40_000
 """How many training pictures each model is shown by default: all of it within two hours on two cores."""
@@ -206,11 +206,13 @@ def _epochs(plan: Plan, job: Job) -> int | None:
 
     Where nobody asks, as many as a model of the data set has that was begun before: all have the same budget.
     """
-    if plan.epochs is not None or plan.preset != "default" or not job.of_pictures:
+    if plan.epochs is not None:
         return plan.epochs
     for other in of(plan):
         if other.dataset == job.dataset and other.run.config.exists():
             return max(_least(job), runs.read_config(other.run.config).training.epochs)
+    if plan.preset != "default" or not job.of_pictures:
+        return None
     data = sources.read(job.dataset, plan.data_dir, ())  # counted only when TFD's labels have been learnt
     return max(_least(job), round(_EXAMPLES / len(data.splits["train"])))
 
