@@ -10,16 +10,14 @@ A second start goes on where the first was stopped.
 """
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 import readers
-import torch
 from beginning import begin
 
 from csvae_cli import runs
 from models.flow_csvae import AUTOENCODER, EDITS, PLAIN_READER, READER
-from models.kind import MAP, build
+from models.kind import MAP
 
 WEIGHTS = ("seen", "hold", "shown")
 STAGES = {READER: 8, AUTOENCODER: 40, MAP: 10, PLAIN_READER: 3, EDITS: 10}
@@ -44,36 +42,9 @@ def main() -> None:
         stages = {stage: getattr(options, stage.replace("-", "_")) for stage in STAGES}
         given = {term: getattr(options, term) for term in WEIGHTS}
         weights = {term: weight for term, weight in given.items() if weight is not None}
-        prepare(source, target, options.data_dir, stages, weights, options.seed)
+        changes = {"seed": options.seed, "disturb": True}  # redraw.py's runs do not disturb
+        begin(source, target, options.data_dir, stages, weights, with_map=False, **changes)
     readers.train(target, options.data_dir, options.others, options.seen_in_codes)
-
-
-def prepare(
-    source: runs.Run,
-    run: runs.Run,
-    data_dir: Path,
-    stages: dict[str, int],
-    weights: dict[str, float],
-    seed: int,
-) -> None:
-    """A run before its first epoch, with the weights of the other's encoder and decoder."""
-    found = runs.read_config(source.config)
-    epochs = sum(stages.values())
-    weights = {**found.training.weights, **weights}
-    training = replace(
-        found.training,
-        epochs=epochs,
-        stages=stages,
-        report_every=epochs,
-        weights=weights,
-        seed=seed,
-        disturb=True,  # redraw.py's runs do not
-    )
-    torch.manual_seed(seed)
-    model = build(found.model.kind, **found.model.build_options())
-    known = {name: t for name, t in runs.read_tensors(source.model).items() if not name.startswith("reader.")}
-    model.load_state_dict(model.begun_with(known))
-    begin(run, found, training, model, data_dir)
 
 
 if __name__ == "__main__":

@@ -13,17 +13,14 @@ models). A second start goes on where the first was stopped.
 
 import argparse
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import readers
-import torch
 from beginning import begin
 from torch import Tensor
 
 from csvae_cli import runs
 from models.flow_csvae import EDITS, READER
-from models.kind import build
 
 
 def main() -> None:
@@ -45,30 +42,12 @@ def main() -> None:
     if not run.config.exists():
         stages = {READER: options.reader, EDITS: options.epochs}
         weights = {name: getattr(options, name) for name in ("seen", "hold", "shown")}
-        prepare(source, run, options.data_dir, stages, weights)
+        begin(source, run, options.data_dir, stages, weights, with_map=True, disturb=False)
     readers.train(run, options.data_dir, options.others)
     before, after = runs.read_tensors(source.model), runs.read_tensors(run.model)
     runs.write_tensors(target.model, mean(before, after, options.share))
     shutil.copyfile(source.statistics, target.statistics)
     shutil.copyfile(run.config, target.config)
-
-
-def prepare(
-    source: runs.Run, run: runs.Run, data_dir: Path, stages: dict[str, int], weights: dict[str, float]
-) -> None:
-    """A run before its first epoch, with the weights of the finished model."""
-    found = runs.read_config(source.config)
-    epochs = sum(stages.values())
-    weights = {**found.training.weights, **weights}
-    training = replace(
-        found.training, epochs=epochs, stages=stages, report_every=epochs, weights=weights, disturb=False
-    )
-    torch.manual_seed(training.seed)
-    model = build(found.model.kind, **found.model.build_options())
-    # A run's own reader has taught these edits already: another one finds what it let pass.
-    known = {name: t for name, t in runs.read_tensors(source.model).items() if not name.startswith("reader.")}
-    runs.load_weights(model, known, source.path)
-    begin(run, found, training, model, data_dir)
 
 
 def mean(before: dict[str, Tensor], after: dict[str, Tensor], share: float) -> dict[str, Tensor]:
