@@ -191,6 +191,14 @@ def test_a_checkpoint_without_its_state_does_not_count(tmp_path: Path) -> None:
     assert not broken.exists()
 
 
+def test_what_is_no_checkpoint_stays_beside_them(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert main([*_train(out)[3:], "--epochs", "1"]) == 0
+    (out / "checkpoint" / ".DS_Store").write_bytes(b"as some systems leave it")
+    assert main(["train", "--resume", str(out), "--epochs", "3"]) == 0
+    assert (out / "checkpoint" / ".DS_Store").exists()
+
+
 def test_weights_without_a_checkpoint_are_not_trained_over(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

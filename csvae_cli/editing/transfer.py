@@ -224,7 +224,8 @@ def _open(
         targets = tuple(
             tuple(job.folder / f"{name}{mark}{suffix}" for mark in marks) for name in _names(job, manner)
         )
-        _check_targets(inputs, [target for row in targets for target in row], force=manner.force)
+        if manner.decoded:  # of photos it is known before
+            _check_targets(inputs, [target for row in targets for target in row], force=manner.force)
     except UserError as error:
         return Failed(job.source, str(error))
     return _Opened(job, photo, styles, targets)

@@ -42,7 +42,7 @@ def save(run: runs.Run, state: State, standing: Standing) -> None:
     runs.write(folder / "state.json", json.dumps(position).encode())
     kept = _complete(run)[-_KEPT:]
     try:
-        for old in set(run.checkpoints.iterdir()) - set(kept):  # those too that were never finished
+        for old in set(run.checkpoints.glob("epoch-*")) - set(kept):  # those too that were never finished
             (old / "state.json").unlink(missing_ok=True)
             shutil.rmtree(old)
     except OSError as error:
