@@ -4,7 +4,8 @@
 
 MODEL: a run directory, or csvae for the model that comes with it. Each judge is taught for four epochs on
 the training people of celeba-glasses-facial-hair, never on a decoded picture. No edit was ever held by
-`depthwise`; by the others some were (benchmarks/redraw.py), so that their word counts less.
+`depthwise`; by the makes of the others, with other seeds, some were (benchmarks/redraw.py), so that their
+word counts less.
 """
 
 import argparse
@@ -27,6 +28,9 @@ from models.judge import Judge
 from models.networks import Classifier
 
 DATASET = "celeba-glasses-facial-hair"
+_SEED = 100
+"""Of the judges; no reader of a training has it, since readers take its seed (readers.train)."""
+
 _MEASURES = ("added", "added_floor", "added_worst", "removed", "kept_of_seen")
 
 
@@ -75,8 +79,9 @@ def main() -> None:
         model = runs.load(ref, Path("runs"))
         subject = make(model, data, cast("SplitName", options.split), compute)
         _, regions = judge_of(data, subject.train, compute, lambda *_: None)
+        taught = options.judged_by / f"{data.fingerprint[:12]}-{_SEED}"
         for name in options.judges:
-            network = readers.taught(name, subject.train, compute, options.judged_by / data.fingerprint[:12])
+            network = readers.taught(name, subject.train, compute, taught, _SEED)
             court = court_of(Judge(cast("Classifier", network), exclusive=False), regions, subject)
             accuracy = " / ".join(f"{one:.3f}" for one in court.accuracy[:2])
             print(f"| {name} ({accuracy}) | {ref} | {row(subject, court)} |", flush=True)

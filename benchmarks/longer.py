@@ -19,7 +19,7 @@ from csvae_cli import runs
 from models.flow_csvae import AUTOENCODER, EDITS, PLAIN_READER, READER
 from models.kind import MAP
 
-WEIGHTS = ("seen", "hold", "shown")
+WEIGHTS = ("seen", "hold", "shown", "outside")
 STAGES = {READER: 8, AUTOENCODER: 40, MAP: 10, PLAIN_READER: 3, EDITS: 10}
 
 

@@ -106,16 +106,16 @@ MAKES: dict[str, tuple[type[nn.Module], Callable[[Tensor, torch.Generator], Tens
 """By name: a network, and what is done to the pictures that it learns from."""
 
 
-def taught(make: str, train: Batches, compute: Compute, place: Path) -> nn.Module:
+def taught(make: str, train: Batches, compute: Compute, place: Path, seed: int) -> nn.Module:
     """A reader of that make, at rest: from the file in place, else taught for four epochs and kept there."""
     network, change = MAKES[make]
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     reader = network(train.x.shape[-1], train.y.shape[1]).to(compute.device)
     reader(train.rows(torch.arange(2))[0])
     file = place / f"{make}.safetensors"
     if not file.exists():
         print(f"teaching a reader: {make}", flush=True)
-        _teach(reader, train, change, compute)
+        _teach(reader, train, change, compute, seed)
         runs.write_tensors(file, reader.state_dict())
     reader.load_state_dict(runs.read_tensors(file))
     return reader.eval().requires_grad_(False)
@@ -126,8 +126,9 @@ def _teach(
     train: Batches,
     change: Callable[[Tensor, torch.Generator], Tensor] | None,
     compute: Compute,
+    seed: int,
 ) -> None:
-    noise = torch.Generator(compute.device).manual_seed(0)
+    noise = torch.Generator(compute.device).manual_seed(seed)
     weight = class_weights(train.y)
     steps = len(train) // BATCH
     optimiser = torch.optim.AdamW(reader.parameters(), lr=1e-3, weight_decay=1e-2)
@@ -186,7 +187,9 @@ def train(run: runs.Run, data_dir: Path, makes: list[str], seen_in_codes: float 
     compute = resolve("cpu" if makes else "auto", config.precision)
     data = sources.read(config.data.dataset, data_dir, config.model.keep, config.data.labels)
     pictures = Batches(data.splits["train"], compute)
-    others = [taught(make, pictures, compute, run.path / "readers") for make in makes]
+    # Of the run's own seed: a decoder that another run began has learnt what readers of its seed let pass.
+    seed = config.training.seed
+    others = [taught(make, pictures, compute, run.path / "readers", seed) for make in makes]
     state, standing = session.restored(run, config, data, compute, None, ALONE)
     model = cast("FlowCSVAE", state.model)
     if others:
