@@ -146,6 +146,13 @@ def thorough(kind: KindName, network: NetworkName, facts: Facts) -> tuple[ModelC
     return model, training
 
 
+def network_of(kind: KindName, preset: str) -> NetworkName:
+    """That of pictures where nobody asks for another."""
+    if preset == "paper":
+        return "paper"
+    return "large" if kind == "flow-csvae" else "light"
+
+
 def stages_of(model: ModelConfig, epochs: int, *, disturbed: bool = False) -> dict[str, int]:
     """How so many epochs are shared by the stages of a kind, each at least one.
 

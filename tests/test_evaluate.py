@@ -293,7 +293,8 @@ def test_what_is_done_is_not_done_again(
     assert (out / "report.md").read_bytes() == page
 
     # Other settings are another reproduction.
-    for other in (["--seed", "1"], ["--epochs", "4"], ["--preset", "paper"]):
+    others = (["--seed", "1"], ["--epochs", "4"], ["--preset", "paper"], ["--precision", "fp32"])
+    for other in others:
         assert "choose another --out" in refused(
             ["reproduce", "swiss-roll", "--out", str(out), *other], capsys
         )

@@ -32,8 +32,9 @@ def encode(
         str | None, typer.Option("--dataset", metavar="NAME", help="Encode a data set instead of pictures.")
     ] = None,
     split: Annotated[
-        str, typer.Option("--split", metavar="train|val|test", help="Which part of --dataset.")
-    ] = "val",
+        str | None,
+        typer.Option("--split", metavar="train|val|test", help="Which part of --dataset. Default: val."),
+    ] = None,
     data_dir: DataDir = None,
     align: AlignOption = Align.auto,
     face: FaceOption = "largest",
@@ -64,9 +65,13 @@ def encode(
     encoding.check(inputs, dataset, out, force=force)
     if dataset is not None and (eyes is not None or face != "largest" or align is not Align.auto):
         raise RequestError("--face, --eyes and --align are for pictures; leave them out with --dataset.")
+    if dataset is None and split is not None:
+        raise RequestError("--split is a part of a --dataset; leave it out with pictures.")
     compute = resolve(device, precision.value)
     if dataset is not None:
-        result = encoding.encode_dataset(model, runs, compute, dataset, named_split(split), data_dir, out)
+        result = encoding.encode_dataset(
+            model, runs, compute, dataset, named_split(split or "val"), data_dir, out
+        )
     else:
         loaded = load(model, runs)
         editor = Editor(loaded, compute, framing_of(loaded, align.value, face, eyes))

@@ -34,11 +34,19 @@ def grid(
         ),
     ] = [],  # noqa: B006
     size: Annotated[
-        str, typer.Option("--grid", metavar="RxC", help="Of one picture's plane of styles: rows and columns.")
-    ] = "5x7",
+        str | None,
+        typer.Option(
+            "--grid",
+            metavar="RxC",
+            help="Of a plane of styles: rows and columns. Default: 5x7; 3x3 in a grid of grids, at most.",
+        ),
+    ] = None,
     span: Annotated[
-        float, typer.Option("--span", min=0.01, max=10, help="Standard deviations that the plane reaches.")
-    ] = 2.0,
+        float | None,
+        typer.Option(
+            "--span", min=0.01, max=10, help="Standard deviations that the plane reaches. Default: 2."
+        ),
+    ] = None,
     align: AlignOption = Align.auto,
     face: FaceOption = "largest",
     eyes: Eyes = None,
@@ -64,15 +72,14 @@ def grid(
     from csvae_cli.editing import sheet
     from csvae_cli.editing.editor import Editor
     from csvae_cli.editing.requests import framing_of
-    from csvae_cli.editing.styles import parse_grid
     from csvae_cli.errors import WorkError
     from csvae_cli.runs import load
 
-    rows, columns = parse_grid(size)
+    plane = sheet.plane_of(size, span, attrs)
     loaded = load(model, runs)
     target = sheet.target(loaded, out, force=force)
     editor = Editor(loaded, resolve(device, precision.value), framing_of(loaded, align.value, face, eyes))
-    framed, failed = sheet.write(editor, inputs, attrs, (rows, columns), span, target)
+    framed, failed = sheet.write(editor, inputs, attrs, plane, target)
     if framed:
         output.say(f"csvae: {summary(framed)}")
     for failure in failed:

@@ -30,11 +30,16 @@ def transfer(
         list[int] | None,
         typer.Option("--pc", metavar="N", min=1, help="Styles along principal component N; can be repeated."),
     ] = None,
-    steps: Annotated[int, typer.Option("--steps", min=1, max=99, help="Pictures along each --pc.")] = 5,
+    steps: Annotated[
+        int | None,
+        typer.Option("--steps", min=1, max=99, help="Pictures along each --pc. Default: 5."),
+    ] = None,
     span: Annotated[
-        float,
-        typer.Option("--span", min=0.01, max=10, help="Standard deviations that --pc and --grid reach."),
-    ] = 2.0,
+        float | None,
+        typer.Option(
+            "--span", min=0.01, max=10, help="Standard deviations that --pc and --grid reach. Default: 2."
+        ),
+    ] = None,
     grid: Annotated[
         str | None, typer.Option("--grid", metavar="RxC", help="Styles over the plane of W, R×C of them.")
     ] = None,

@@ -18,6 +18,21 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
+def of_size(items: Sequence[_T], size: Callable[[_T], int], most: int) -> Iterator[list[_T]]:
+    """The items in their order, as many together as have that size in all; one that is larger, alone."""
+    group: list[_T] = []
+    room = most
+    for item in items:
+        taken = size(item)
+        if group and taken > room:
+            yield group
+            group, room = [], most
+        group.append(item)
+        room -= taken
+    if group:
+        yield group
+
+
 def in_groups(work: Callable[[Sequence[_T]], _R], items: Sequence[_T], most: int = BATCH) -> Iterator[_R]:
     """What `work` makes of groups of the items, in their order; it runs in threads.
 

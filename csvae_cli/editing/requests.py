@@ -67,9 +67,11 @@ def check(
         raise RequestError(
             "Name at least one picture or folder, as in csvae transfer face.jpg --attr glasses."
         )
-    if (pairs is not None or style_from is not None) and request != StyleRequest(
-        steps=request.steps, span=request.span
-    ):
+    if request.steps is not None and not request.components:
+        raise RequestError("--steps says how many pictures there are along a --pc; name one, as in --pc 1.")
+    if request.span is not None and not request.components and request.grid is None:
+        raise RequestError("--span says how far --pc and --grid reach; ask for one of them, as in --pc 1.")
+    if (pairs is not None or style_from is not None) and request != StyleRequest():
         raise RequestError(
             "The style comes from a picture or from --pc, --grid, --at, --off, --own, not both."
         )

@@ -1,6 +1,7 @@
 """The sheet of `csvae grid`."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -15,14 +16,37 @@ from csvae_cli.editing.editor import Editor, Points
 from csvae_cli.editing.groups import in_groups
 from csvae_cli.editing.pictures import find_inputs
 from csvae_cli.editing.requests import attribute_of
+from csvae_cli.editing.styles import SPAN, parse_grid
 from csvae_cli.editing.transfer import Failed
 from csvae_cli.errors import RequestError, WorkError
 from csvae_cli.runs import Model
 from models import subspace as subspaces
 from models.kind import Codes
 
-_WITHIN = 3
-"""Rows and columns of a grid of grids, at most."""
+_SIZE, _WITHIN = (5, 7), 3
+"""Rows and columns of a plane where nothing is said, and of one in a grid of grids, at most."""
+
+
+@dataclass(frozen=True)
+class Plane:
+    """How a plane of styles is drawn: rows and columns, and how many standard deviations it reaches.
+
+    asked: whether the user said how, which a sheet without a plane would ignore.
+    """
+
+    size: tuple[int, int]
+    span: float
+    asked: bool
+
+
+def plane_of(size: str | None, span: float | None, attrs: Sequence[str]) -> Plane:
+    """As asked, else the default of so many named attributes. Raises RequestError."""
+    found = parse_grid(size) if size is not None else _SIZE
+    if len(attrs) == 2:
+        if size is not None and max(found) > _WITHIN:
+            raise RequestError(f"--grid {size}: a grid of grids has at most {_WITHIN}x{_WITHIN} of each.")
+        found = (min(found[0], _WITHIN), min(found[1], _WITHIN))
+    return Plane(found, span or SPAN, asked=size is not None or span is not None)
 
 
 def target(model: Model, out: Path | None, *, force: bool) -> Path:
@@ -46,8 +70,7 @@ def write(
     editor: Editor,
     inputs: Sequence[Path],
     attrs: Sequence[str],
-    size: tuple[int, int],
-    span: float,
+    plane: Plane,
     path: Path,
 ) -> tuple[list[Framed], list[Failed]]:
     """Draw and write; returns where the model looked in each input, and those that show no face.
@@ -75,9 +98,14 @@ def write(
     else:
         x, labels = from_pictures(model.statistics.faces), []
     if len(attrs) == 2:
-        pages = [_both(editor, one[None], attributes, size, span) for one in x]
+        pages = [_both(editor, one[None], attributes, plane) for one in x]
     elif len(labels) == 1:
-        pages = [_plane(editor, x, attribute, size, span) for attribute in attributes]
+        pages = [_plane(editor, x, attribute, plane) for attribute in attributes]
+    elif plane.asked:
+        raise RequestError(
+            "--grid and --span are for the plane of styles of one picture, or of two attributes named by "
+            "--attr; leave them out, or name one picture."
+        )
     else:
         pages = [_people(editor, x, attribute, labels) for attribute in attributes]
     runs.write(path, sheets.png(sheets.stack(pages)))
@@ -94,11 +122,11 @@ def _people(editor: Editor, x: Tensor, attribute: int, labels: Sequence[str]) ->
         return sheets.people_by_styles(model.kind, x, codes, attribute, *styles, title, labels, others)
 
 
-def _plane(editor: Editor, x: Tensor, attribute: int, size: tuple[int, int], span: float) -> Image.Image:
+def _plane(editor: Editor, x: Tensor, attribute: int, plane: Plane) -> Image.Image:
     """One person: the picture, its reconstruction and without the attribute on the left, then the plane."""
     model = editor.model
     codes = editor.encode(x)
-    styles, down, across = _axes(model, attribute, size, span)
+    styles, down, across = _axes(model, attribute, plane)
     faces = [
         x[0].cpu(),
         editor.decode(codes, {})[0],
@@ -118,17 +146,14 @@ def _filled(cells: Tensor, rows: int) -> Tensor:
     return torch.cat([cells, torch.ones(rows - len(cells), *cells.shape[1:])])
 
 
-def _both(
-    editor: Editor, x: Tensor, attributes: Sequence[int], size: tuple[int, int], span: float
-) -> Image.Image:
+def _both(editor: Editor, x: Tensor, attributes: Sequence[int], plane: Plane) -> Image.Image:
     """One person, two attributes: a plane of the first's styles, in each a plane of the second's.
 
-    The paper's Figure 5. The planes have at most three rows and columns.
+    The paper's Figure 5.
     """
     model = editor.model
-    small = (min(size[0], _WITHIN), min(size[1], _WITHIN))
     codes = editor.encode(x)
-    (outer, down, across), inner = (_axes(model, attribute, small, span) for attribute in attributes)
+    (outer, down, across), inner = (_axes(model, attribute, plane) for attribute in attributes)
     one, other = attributes
     bands = []
     for row in range(len(down)):
@@ -153,20 +178,18 @@ def _drawn(editor: Editor, codes: Codes, points: Sequence[Points], size: tuple[i
     return drawn
 
 
-def _axes(
-    model: Model, attribute: int, size: tuple[int, int], span: float
-) -> tuple[Tensor, list[str], list[str]]:
+def _axes(model: Model, attribute: int, plane: Plane) -> tuple[Tensor, list[str], list[str]]:
     """The plane of an attribute's styles, row by row (N×d_i), and what its rows and columns are called.
 
     By their p, coordinates of W_i where it has up to 2, else coefficients of principal components.
     """
     subspace = model.statistics.subspaces[attribute]
     dim = len(subspace.stds)
-    rows, columns = (1, size[1]) if dim == 1 else size
-    points = subspaces.plane(subspace, rows, columns, span)
+    rows, columns = (1, plane.size[1]) if dim == 1 else plane.size
+    points = subspaces.plane(subspace, rows, columns, plane.span)
     table = points.unflatten(0, (rows, columns))
     if dim > 2:
-        steps = subspaces.grid(torch.zeros(2), rows, columns, span).unflatten(0, (rows, columns))
+        steps = subspaces.grid(torch.zeros(2), rows, columns, plane.span).unflatten(0, (rows, columns))
         across = [f"pc1 {_tenth(value):+.1f}" for value in steps[0, :, 0].tolist()]
         return points, [f"pc2 {_tenth(value):+.1f}" for value in steps[:, 0, 1].tolist()], across
     across = [f"w1 {_tenth(value):+.1f}" for value in table[0, :, 0].tolist()]

@@ -12,6 +12,9 @@ from csvae_cli.runs import Model
 from models import subspace as subspaces
 from models.subspace import along_axes, grid
 
+STEPS, SPAN = 5, 2.0
+"""Pictures along a principal component, and how many standard deviations they reach: the defaults."""
+
 
 @dataclass(frozen=True)
 class Style:
@@ -25,13 +28,13 @@ class Style:
 class StyleRequest:
     """What the user asked for of one attribute: any number of styles; none of it means the default style.
 
-    components: principal components, from 1; each gives `steps` pictures from −span to +span standard
-    deviations. grid: (rows, columns) over ±span. at: a point. off, own: without it; as it is.
+    components: principal components, from 1; each gives `steps` pictures (5) from −span to +span standard
+    deviations (2). grid: (rows, columns) over ±span. at: a point. off, own: without it; as it is.
     """
 
     components: tuple[int, ...] = ()
-    steps: int = 5
-    span: float = 2.0
+    steps: int | None = None
+    span: float | None = None
     grid: tuple[int, int] | None = None
     at: tuple[float, ...] | None = None
     off: bool = False
@@ -43,15 +46,16 @@ def styles(model: Model, attribute: int, request: StyleRequest) -> list[Style]:
     name = model.config.model.attributes[attribute]
     subspace = model.statistics.subspaces[attribute]
     dim = len(subspace.stds)
+    steps, span = request.steps or STEPS, request.span or SPAN
     found: list[Style] = []
     for component in request.components:
         if not 1 <= component <= dim:
             raise RequestError(f"--pc {component}: the W of {name} has {dim} dimension{'s' * (dim > 1)}.")
-        for coefficient in _steps(request.steps, request.span):
+        for coefficient in _steps(steps, span):
             coefficients = [0.0] * (component - 1) + [coefficient]
             found.append(Style(f"pc{component}{coefficient:+.2f}", along_axes(subspace, coefficients)))
     if request.grid is not None:
-        found += plane(model, attribute, *request.grid, request.span)
+        found += plane(model, attribute, *request.grid, span)
     if request.at is not None:
         if len(request.at) != dim:
             numbers = f"{dim} number{'s' * (dim > 1)}"

@@ -16,15 +16,18 @@ from csvae_cli.data.encoding import take
 from csvae_cli.data.framing import Framed
 from csvae_cli.editing import amounts
 from csvae_cli.editing.editor import Editor, Looked, Points, style_name
-from csvae_cli.editing.groups import in_groups
+from csvae_cli.editing.groups import in_groups, of_size
 from csvae_cli.editing.overview import Draw, sheet, thumbnail, walk
-from csvae_cli.editing.pictures import Kept, Photo
+from csvae_cli.editing.pictures import Kept, Photo, pixels_of
 from csvae_cli.editing.styles import Style
 from csvae_cli.editing.written import encode_picture, stripped, written_suffix
 from csvae_cli.errors import UserError, WorkError
 from csvae_cli.processes import of_environment
 from csvae_cli.sheets import picture
 from models.kind import Codes
+
+_PIXELS = 50_000_000
+"""Of the photos that are held at a time, by each core; a single one may have more."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,10 @@ def run_jobs(editor: Editor, jobs: Sequence[Job], manner: Manner) -> Iterator[Ed
             return error
 
     def work(group: Sequence[_Planned]) -> list[Edited | Failed]:
+        parts = of_size(group, lambda planned: pixels_of(planned.job.source), _PIXELS)
+        return [result for part in parts for result in edit(part)]
+
+    def edit(group: Sequence[_Planned]) -> list[Edited | Failed]:
         refused = [_refused(manner, planned, style_from, inputs) for planned in group]
         photos = iter(
             editor.open_all(

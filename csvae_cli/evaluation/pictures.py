@@ -107,8 +107,9 @@ def both(subject: Subject, first: str, second: str) -> Image.Image:
     config = subject.model.config.model
     one, other = config.index(first), config.index(second)
     statistics = subject.model.statistics.subspaces
-    absent_in_both = (subject.y_held[:, [one, other]] == 0).all(1).nonzero()[:1, 0]
-    row = absent_in_both if len(absent_in_both) else torch.zeros(1, dtype=torch.int64)
+    likely = subject.likely(one) & subject.likely(other)
+    bare = ((subject.y_held[:, [one, other]] == 0).all(1) & likely).nonzero()[:1, 0]
+    row = bare if len(bare) else torch.zeros(1, dtype=torch.int64)
     outer, inner = (plane(statistics[column], 3, 3, 1.5) for column in (one, other))
     pages = [
         torch.cat([_decoded(subject, row, {one: p, other: q}) for q in inner]).unflatten(0, (3, 3))
@@ -120,9 +121,8 @@ def both(subject: Subject, first: str, second: str) -> Image.Image:
 
 
 def _rows(subject: Subject, column: int, label: int, count: int) -> Tensor:
-    """Some held-out rows with that label, evenly over the split."""
-    fitting = (subject.y_held[:, column] == label).nonzero()[:, 0]
-    return evenly(fitting, count)
+    """Some held-out rows with that label, evenly over the split, of those on whom figures judge it, too."""
+    return evenly(subject.tried_on(column)[label], count)
 
 
 def _originals(subject: Subject, rows: Tensor) -> Tensor:

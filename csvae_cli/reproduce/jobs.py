@@ -16,6 +16,7 @@ from csvae_cli.device import Compute
 from csvae_cli.errors import RequestError, StoppedError, one_of
 from csvae_cli.evaluation.evaluate import evaluate
 from csvae_cli.evaluation.figures import Figure
+from csvae_cli.presets import network_of
 from csvae_cli.training import request as training
 
 DATASETS = (
@@ -131,13 +132,22 @@ def check(plan: Plan, all_jobs: Sequence[Job]) -> None:
             plan.preset,
             plan.seed,
             plan.epochs or begun.training.epochs,
-            _network(plan, job) or begun.model.network,
+            _network(plan, job),
+            plan.precision,
         )
-        if asked != (begun.preset, begun.training.seed, begun.training.epochs, begun.model.network):
+        of_begun = (
+            begun.preset,
+            begun.training.seed,
+            begun.training.epochs,
+            begun.model.network,
+            begun.precision,
+        )
+        if asked != of_begun:
+            preset, seed, epochs, network, precision = of_begun
+            of_network = f"--network {network} " if job.of_pictures else ""
             raise RequestError(
-                f"{job.run.path} was begun with --preset {begun.preset} --seed {begun.training.seed} "
-                f"--epochs {begun.training.epochs} --network {begun.model.network}; go on with these, or "
-                "choose another --out."
+                f"{job.run.path} was begun with --preset {preset} --seed {seed} --epochs {epochs} "
+                f"{of_network}--precision {precision}; go on with these, or choose another --out."
             )
 
 
@@ -177,7 +187,7 @@ def _train(plan: Plan, job: Job) -> None:
         dataset=None if going_on else job.dataset,
         kind=None if going_on else job.kind,
         preset=None if going_on else plan.preset,
-        network=None if going_on else _network(plan, job),
+        network=plan.network if job.of_pictures and not going_on else None,
         keep=(),
         labels=None,
         w_dim=None,
@@ -197,8 +207,8 @@ def _train(plan: Plan, job: Job) -> None:
         training.train(wanted)
 
 
-def _network(plan: Plan, job: Job) -> NetworkName | None:
-    return plan.network if job.of_pictures else None
+def _network(plan: Plan, job: Job) -> NetworkName:
+    return (plan.network or network_of(job.kind, plan.preset)) if job.of_pictures else "points"
 
 
 def _epochs(plan: Plan, job: Job) -> int | None:

@@ -23,7 +23,7 @@ from csvae_cli.data import sources
 from csvae_cli.data.dataset import Dataset
 from csvae_cli.device import resolve
 from csvae_cli.errors import RequestError
-from csvae_cli.presets import Facts, extended, map_alone, of_epochs, preset
+from csvae_cli.presets import Facts, extended, map_alone, network_of, of_epochs, preset
 from csvae_cli.processes import ALONE, Processes, joined, of_environment
 from csvae_cli.training import checkpoint, session
 
@@ -159,6 +159,8 @@ def _prepare(request: Request, processes: Processes) -> tuple[RunConfig, Dataset
     network = _network(request, facts, kind, initial)
     model, training = chosen_preset(kind, network, facts)
     if request.w_dim is not None:
+        if kind not in ("csvae", "flow-csvae"):
+            raise RequestError(f"--w-dim is for csvae and flow-csvae; {kind} has labels in its place.")
         model = replace(model, w_dim=request.w_dim)
     if initial is not None and kind == "flow-csvae":
         model, training = map_alone(model, training, initial.config.model, facts, request.epochs)
@@ -240,9 +242,7 @@ def _network(request: Request, facts: Facts, kind: KindName, initial: runs.Model
         return cast(NetworkName, request.network)
     if initial is not None:
         return initial.config.model.network
-    if request.preset == "paper":
-        return "paper"
-    return "large" if kind == "flow-csvae" else "light"
+    return network_of(kind, request.preset or "default")
 
 
 def _refuse_with_resume(request: Request) -> None:
