@@ -9,14 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from csvae_cli.data.expressions import (
-    SUFFIXES,
-    WITH_CONTEMPT,
-    ByExpression,
-    Home,
-    Members,
-    shuffled,
-)
+from csvae_cli.data.by_expression import SUFFIXES, ByExpression, shuffled
+from csvae_cli.data.expressions import WITH_CONTEMPT, Home, Members
 from csvae_cli.data.picture_files import Archive, Folder, Form, Pictures, entries
 from csvae_cli.errors import RequestError
 

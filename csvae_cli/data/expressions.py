@@ -1,47 +1,31 @@
-"""What the data sets of facial expressions share: names, where files are looked for, checks, grey pictures.
+"""What the data sets of facial expressions share: names, where files are looked for, checks.
 
-Only `one_hot` and what reads pictures import numpy and Pillow: listing and counting take neither.
+Only `one_hot` imports numpy: listing and counting do not need it.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
-from hashlib import sha256
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from csvae_cli.data.picture_files import Pictures, entries, opened
+from csvae_cli.data.picture_files import entries
 from csvae_cli.errors import RequestError, one_of
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from csvae_cli.data.dataset import Dataset, SplitName
-    from csvae_cli.output import Progress
+    from csvae_cli.data.dataset import SplitName
 
 WITH_NEUTRAL = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
 WITH_CONTEMPT = ("anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise")
 
 SIZE = 48
-SUFFIXES = (".jpg", ".jpeg", ".png")
 
 Members = Mapping["SplitName", Mapping[str, str]]
 """For each split its pictures in order, name -> expression."""
 Counts = Mapping["SplitName", tuple[int, Mapping[str, int]]]
 """For each split its size and the number of pictures of each expression."""
-
-_SPELLINGS = {
-    "angry": "anger",
-    "disgusted": "disgust",
-    "fearful": "fear",
-    "happy": "happiness",
-    "sad": "sadness",
-    "surprised": "surprise",
-}
-_PREPARATION = "1"  # change it with anything that changes a picture: prepared pictures are found by it
 
 
 @dataclass(frozen=True)
@@ -87,19 +71,6 @@ def refuse_to_keep(source: str, keep: Sequence[str], attributes: Sequence[str]) 
         raise one_of(f"attribute of {source}", name, attributes)
 
 
-def expression(pictures: Pictures, name: str, attributes: Sequence[str]) -> str:
-    """Which of the attributes the picture shows, by the folder that it lies in. Raises RequestError."""
-    folder = name.rpartition("/")[0]
-    word = folder.rpartition("/")[2].lower()
-    found = _SPELLINGS.get(word, word)
-    if found not in attributes:
-        raise RequestError(
-            f"{pictures.path} has pictures in {folder}/, which is none of the expressions "
-            f"{', '.join(attributes)}; rename that folder or take it out."
-        )
-    return found
-
-
 def count(members: Members, attributes: Sequence[str]) -> Counts:
     counted: dict[SplitName, tuple[int, Mapping[str, int]]] = {}
     for split, shown in members.items():
@@ -127,119 +98,3 @@ def one_hot(shown: Sequence[str], attributes: Sequence[str]) -> "NDArray[np.int8
     places = [attributes.index(name) for name in shown]
     labels: NDArray[np.int8] = np.eye(len(attributes), dtype=np.int8)[places]
     return labels
-
-
-def _dataset(
-    source: str,
-    pictures: Pictures,
-    members: Members,
-    attributes: tuple[str, ...],
-    people: Mapping[str, str],
-    progress: "Progress",
-) -> "Dataset":
-    """The data set of these members, its pictures mapped from the cache of prepared ones, N×48×48×1.
-
-    people: the name of a picture -> who it shows; empty where nobody knows. Raises RequestError, and
-    WorkError for a picture that cannot be decoded or a cache that cannot be written.
-    """
-    from csvae_cli.data.dataset import Dataset, Split
-    from csvae_cli.data.prepared import prepared
-
-    names = tuple(chain.from_iterable(members.values()))
-    digest = sha256(f"{source} {_PREPARATION} {SIZE}\n".encode())
-    for name in names:
-        digest.update(f"{name} {pictures.stamp(name)}\n".encode())
-    key = digest.hexdigest()
-    x = prepared(
-        f"{source}-{SIZE}", key, len(names), (SIZE, SIZE, 1), partial(_grey_rows, pictures, names), progress
-    )
-    labels = one_hot([shown for split in members.values() for shown in split.values()], attributes)
-
-    splits: dict[SplitName, Split] = {}
-    start = 0
-    for split, shown in members.items():
-        rows = slice(start, start + len(shown))
-        known = tuple(people[name] for name in shown) if people else ()
-        splits[split] = Split(x[rows], labels[rows], tuple(shown), identities=known)
-        start += len(shown)
-    sizes = [len(split) for split in splits.values()]
-    fingerprint = sha256(f"{key} {attributes} {sizes}".encode() + labels.tobytes()).hexdigest()
-    return Dataset(attributes, splits, fingerprint, exclusive=True)
-
-
-class ByExpression(ABC):
-    """A `Source` of pictures that lie in folders called after expressions, 48×48×1.
-
-    home, attributes: which data set, and its expressions.
-    """
-
-    home: ClassVar[Home]
-    attributes: ClassVar[tuple[str, ...]]
-
-    def __init__(self, data_dir: Path | None) -> None:
-        self.data_dir = data_dir
-
-    @abstractmethod
-    def search(self, root: Path) -> Pictures | None:
-        """The pictures in this directory, None where nothing looks like them. Raises RequestError."""
-
-    @abstractmethod
-    def divide(self, shown: Mapping[str, str]) -> Members:
-        """The splits of these pictures (name -> expression). Raises RequestError."""
-
-    @cached_property
-    def people(self) -> Mapping[str, str]:
-        """The name of a picture -> who it shows; empty where nobody knows. Raises RequestError."""
-        return {}
-
-    def locate(self) -> None:
-        """Check that the pictures are there, of each expression in each split. Raises RequestError."""
-        check_classes(self.counts(), self.pictures.path, self.home.title)
-
-    def counts(self) -> Counts:
-        """For each split its size and the number of pictures of each expression; decodes none."""
-        return count(self._members, self.attributes)
-
-    def read(self, keep: tuple[str, ...], progress: "Progress") -> "Dataset":
-        """The three splits, pictures mapped from the cache of prepared ones.
-
-        Raises RequestError for anything to keep and for data that does not fit, WorkError for a picture that
-        cannot be decoded or a cache that cannot be written.
-        """
-        refuse_to_keep(self.home.name, keep, self.attributes)
-        self.locate()
-        return _dataset(self.home.name, self.pictures, self._members, self.attributes, self.people, progress)
-
-    @cached_property
-    def pictures(self) -> Pictures:
-        for root in self.home.roots(self.data_dir):
-            found = self.search(root)
-            if found is not None:
-                return found
-        raise self.home.missing(self.data_dir)
-
-    @cached_property
-    def _members(self) -> Members:
-        names = sorted(self.pictures.names)
-        return self.divide({name: expression(self.pictures, name, self.attributes) for name in names})
-
-
-def shuffled(names: Collection[str], salt: str) -> list[str]:
-    """In an order that looks random and depends on nothing but these words."""
-    return sorted(names, key=lambda name: sha256(f"{salt} {name}".encode()).digest())
-
-
-def _grey_rows(pictures: Pictures, names: Sequence[str], start: int, stop: int) -> "NDArray[np.uint8]":
-    """The pictures with these names from start to stop: uint8 n×48×48×1. Raises WorkError."""
-    import numpy as np
-
-    return np.stack([_grey(pictures, name) for name in names[start:stop]])
-
-
-def _grey(pictures: Pictures, name: str) -> "NDArray[np.uint8]":
-    import numpy as np
-    from PIL import Image
-
-    with opened(pictures, name) as picture:
-        grey = picture.convert("L").resize((SIZE, SIZE), Image.Resampling.BICUBIC)
-    return np.asarray(grey)[..., None]

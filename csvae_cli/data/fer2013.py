@@ -10,15 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from csvae_cli.data.expressions import (
-    SIZE,
-    SUFFIXES,
-    WITH_NEUTRAL,
-    ByExpression,
-    Home,
-    Members,
-    shuffled,
-)
+from csvae_cli.data.by_expression import SUFFIXES, ByExpression, shuffled
+from csvae_cli.data.expressions import SIZE, WITH_NEUTRAL, Home, Members
 from csvae_cli.data.picture_files import Archive, Folder, Form, Pictures, entries, unreadable
 from csvae_cli.errors import RequestError, WorkError
 
