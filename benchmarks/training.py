@@ -112,10 +112,13 @@ def csvae(network: str, work: Path, batch: int) -> float:
     config = TrainingConfig(epochs=30_000, weights={"recon": 1.0, "kl_z": 1.0}, batch_size=batch)
     state = start(fresh(network), config, compute)
     ticks = train(state, Batches(split, compute), config, compute, lambda: False)  # one every ten steps
-    next(ticks)
-    began = now()
-    counted = sum(10 for tick in islice(ticks, (steps() - WARM) // 10) if isinstance(tick, Tick))
-    return counted * batch / (now() - began)
+    done, times = [], []
+    for tick in islice(ticks, (steps() - WARM) // 10 + 1):
+        if isinstance(tick, Tick):
+            done.append(tick.epoch - 1 + tick.share)
+            times.append(now())
+    each = PAPERS // batch * batch
+    return (done[-1] - done[0]) * each / (times[-1] - times[0])
 
 
 def conventional(network: str, work: Path, batch: int) -> float:

@@ -1,11 +1,13 @@
 """The Typer app: commands registered, nothing heavy imported, every error said once."""
 
+import codecs
 import errno
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
+from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
@@ -52,7 +54,7 @@ _INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 1 failed, 2 wrong request, 130, 143 stopped."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments = None if argv is None else list(argv)  # of sys.argv wildcards are expanded where no shell does
     try:
         result = typer.main.get_command(app).main(arguments, prog_name="csvae", standalone_mode=True)
     except SystemExit as stop:
@@ -85,14 +87,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run() -> None:
     """The `csvae` command."""
     signal.signal(signal.SIGTERM, _terminate)
-    if isinstance(sys.stdout, TextIOWrapper):  # names of files may be any bytes
-        sys.stdout.reconfigure(errors="surrogateescape")
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # the caller closed it
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 (until the end)
+    codecs.register_error("csvae", _written_anyhow)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="csvae")
     code = main()
     try:
         output.flush()
     except output.OutputError as error:
         code = _without_output(error)
     sys.exit(code)
+
+
+def _written_anyhow(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Names of files may be any bytes, which they stay; what stdout's encoding has not is escaped."""
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeEncodeError:
+        return codecs.lookup_error("backslashreplace")(error)
 
 
 def _without_output(error: output.OutputError) -> int:

@@ -23,6 +23,11 @@ def console(*, error: bool = True) -> "Console":
     return Console(stderr=error, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
+def _redrawn(target: "Console") -> bool:
+    """Whether what was drawn there can be drawn anew."""
+    return target.is_terminal and not target.is_dumb_terminal
+
+
 class OutputError(Exception):
     """Answers cannot be written; closed: because nobody reads them."""
 
@@ -39,8 +44,9 @@ def answer(text: str) -> None:
 
 def answer_json(value: Mapping[str, Any]) -> None:
     """A result as one JSON object on a line. Raises OutputError."""
-    text = json.dumps(value, ensure_ascii=False)
-    # A name that is no UTF-8 is escaped, as \\udce9: JSON is UTF-8.
+    # JSON is UTF-8: where stdout is not, everything is escaped but ASCII; a name that is none as \\udce9.
+    encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower()
+    text = json.dumps(value, ensure_ascii=encoding != "utf-8")
     answer(text.encode("utf-8", "backslashreplace").decode())
     flush()
 
@@ -92,7 +98,7 @@ def progress() -> Iterator[Progress]:
         bars.TimeRemainingColumn(),
     )
     target = console()
-    with bars.Progress(*columns, console=target, transient=True, disable=not target.is_terminal) as bar:
+    with bars.Progress(*columns, console=target, transient=True, disable=not _redrawn(target)) as bar:
         tasks: dict[str, Any] = {}
 
         def advance(description: str, done: int, total: int) -> None:
@@ -114,9 +120,7 @@ class TrainingDisplay:
         self.records: list[Mapping[str, Any]] = []
         self.leaks: dict[str, tuple[float, int]] = {}
         target = console()
-        self.live = (
-            Live(console=target, refresh_per_second=4, transient=False) if target.is_terminal else None
-        )
+        self.live = Live(console=target, refresh_per_second=4, transient=False) if _redrawn(target) else None
 
     def __enter__(self) -> "TrainingDisplay":
         say(self.title)

@@ -16,6 +16,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from csvae_cli.errors import RequestError, WorkError
+
 _PATIENCE = timedelta(days=1)
 """How long the others wait for the first, while it prepares data or looks at the model."""
 
@@ -63,7 +65,7 @@ class Processes:
             part = room[start:].as_strided(gradient.shape, gradient.stride())
             parameter.grad = part.copy_(gradient)
             start += gradient.numel()
-        dist.all_reduce(room)
+        _add_up(room)
         room.div_(self.count)
 
     def mean(self, values: Mapping[str, float], device: torch.device) -> dict[str, float]:
@@ -71,7 +73,7 @@ class Processes:
         if self.count == 1:
             return dict(values)
         together = torch.tensor(list(values.values()), device=device)
-        dist.all_reduce(together)
+        _add_up(together)
         return dict(zip(values, (together / self.count).tolist(), strict=True))
 
     def any(self, flag: bool, device: torch.device) -> bool:
@@ -79,28 +81,50 @@ class Processes:
         if self.count == 1:
             return flag
         said = torch.tensor(float(flag), device=device)
-        dist.all_reduce(said)
+        _add_up(said)
         return bool(said > 0)
 
     def like_the_first(self, tensors: Iterable[Tensor]) -> None:
         """The tensors become those of the first process."""
         if self.count > 1:
-            for tensor in tensors:
-                dist.broadcast(tensor, 0)
+            with _answered():
+                for tensor in tensors:
+                    dist.broadcast(tensor, 0)
 
     @contextmanager
-    def first_alone(self) -> Iterator[None]:
-        """The first process does it, then all others find it done."""
-        if self.count > 1 and not self.first:
-            dist.barrier()
+    def one_before_others(self) -> Iterator[None]:
+        """Of the processes on a machine one does it, then the others find it done."""
+        before = self.local == 0
+        if self.count > 1 and not before:
+            _meet()
         try:
             yield
         finally:  # where it fails, the others are to find out why, too
-            if self.count > 1 and self.first:
-                dist.barrier()
+            if self.count > 1 and before:
+                _meet()
 
 
 ALONE = Processes()
+
+
+def _add_up(values: Tensor) -> None:
+    """They become their sum over the processes."""
+    with _answered():
+        dist.all_reduce(values)
+
+
+def _meet() -> None:
+    with _answered():
+        dist.barrier()
+
+
+@contextmanager
+def _answered() -> Iterator[None]:
+    """Raises WorkError where another process is there no more."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise WorkError("Another of the processes has ended; what it says is why.") from error
 
 
 def of_environment() -> Processes:
@@ -111,11 +135,16 @@ def of_environment() -> Processes:
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[Processes]:
-    """Inside, the processes of `of_environment` are a group (NCCL among GPUs, else gloo)."""
+    """Inside, the processes of `of_environment` are a group (NCCL among GPUs, else gloo).
+
+    Raises RequestError for devices that cannot be in one.
+    """
     processes = of_environment()
     if processes.count == 1:
         yield processes
         return
+    if device.type not in ("cuda", "cpu"):
+        raise RequestError(f"Several processes cannot train on {device.type}; use --device cpu.")
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
     try:
         yield processes

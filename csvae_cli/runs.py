@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import torch
 from safetensors import SafetensorError
@@ -202,6 +203,14 @@ def check_free(path: Path, *, force: bool) -> None:
         raise RequestError(f"{path} cannot be written: {there} may not be written into.")
 
 
+def as_disks_may(name: str) -> str:
+    """What names have in common that are one for some disks, as macOS' and Windows'.
+
+    These mind no capitals, or not how an accent is written.
+    """
+    return normalize("NFC", name).casefold()
+
+
 def is_file(path: Path) -> bool:
     """Whether it is there. Raises RequestError where that cannot be seen."""
     try:
@@ -275,9 +284,9 @@ def find(ref: str | None, root: Path, *, trained: bool = False) -> Run:
             )
         return run
     path = _named(ref, root)
-    if path.is_file():
+    if is_file(path):
         path = path.parent
-    if not (path / "config.json").is_file():
+    if not is_file(path / "config.json"):
         raise RequestError(
             f"{ref} is not a run directory (it has no config.json); csvae info shows the newest."
         )
@@ -287,7 +296,7 @@ def find(ref: str | None, root: Path, *, trained: bool = False) -> Run:
 def _named(ref: str, root: Path) -> Path:
     """The path that REF is: as it stands, or under root; or of the model that comes with csvae."""
     for path in (Path(ref), root / ref):
-        if path.is_file() or (path / "config.json").is_file():
+        if is_file(path) or is_file(path / "config.json"):
             return path
     return PACKAGED if ref == PACKAGED_NAME else Path(ref)
 

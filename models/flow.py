@@ -169,7 +169,13 @@ class _Square:
     def _look_at(self, matrix: Tensor) -> None:
         state = (matrix.data_ptr(), matrix._version)
         if self._of != state:
-            self._inverse, self._log_det = torch.linalg.inv(exact(matrix)), _log_det(matrix)
+            inverse, log_det = torch.linalg.inv(exact(matrix)), _log_det(matrix)
+            if (self._inverse.shape, self._inverse.device) == (inverse.shape, inverse.device):
+                # Into the same memory, where a step that a GPU has recorded looks for them.
+                self._inverse.copy_(inverse)
+                self._log_det.copy_(log_det)
+            else:
+                self._inverse, self._log_det = inverse, log_det
             self._of = state
 
 

@@ -39,6 +39,7 @@ a change of the code changes.
 """
 
 _PLAIN_SEED = 1
+"""What the plain reader's seed is more than the training's."""
 
 _FREE, _CLEAR = 0.4, 0.95
 """The share of edits that take a style of nobody, and the probability with which those are to be seen."""
@@ -159,12 +160,12 @@ class FlowCSVAE(Kind):
             self.reader.train(mode and self.stage in (None, READER, PLAIN_READER))
         return self
 
-    def begin_stage(self) -> Sequence[str]:
+    def begin_stage(self, seed: int) -> Sequence[str]:
         """A new reader is taught on pictures as they are: it sees what the one before lets pass in edits."""
         if self.stage != PLAIN_READER or self.reader is None:
             return ()
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(_PLAIN_SEED)
+            torch.manual_seed(seed + _PLAIN_SEED)
             fresh = networks.Reader(self.shape, self.labels)
         self.reader.load_state_dict(fresh.state_dict())
         return (READER,)
@@ -239,9 +240,10 @@ class FlowCSVAE(Kind):
         """Of `map_input`, with the noise on s added here.
 
         nll: −log p(s|y), an unknown label marginalised; label: −Σ log p(y_i|w_i), rare labels weighing as
-        much as common ones (but no row more than four times); style: −log N(t_i; h_i(w_i), I) up to its
-        constant, of those who have label i and summed over the styled labels: without it the likelihood may
-        as well leave a style t_i in z. outside, natural, critic: see `_exchange_terms`.
+        much as common ones (but none more than four times), and more where few are known; style:
+        −log N(t_i; h_i(w_i), I) up to its constant, of those who have label i and summed over the styled
+        labels: without it the likelihood may as well leave a style t_i in z. outside, natural, critic: see
+        `_exchange_terms`.
         """
         s, styles = codes[:, : self.code_dim], codes[:, self.code_dim :]
         if self.code_noise:

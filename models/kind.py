@@ -193,8 +193,11 @@ class Kind(nn.Module, ABC):
                 w.append(own.lerp(self.anchors(attribute)[0].expand_as(own), min(max(strength, 0.0), 1.0)))
         return w
 
-    def begin_stage(self) -> Sequence[str]:
-        """Called before the first step of a training, of each of its stages; the groups that begin anew."""
+    def begin_stage(self, seed: int) -> Sequence[str]:  # noqa: ARG002 (for kinds that draw something anew)
+        """Called before the first step of a training, of each of its stages; the groups that begin anew.
+
+        seed: the training's.
+        """
         return ()
 
     def begun_with(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:

@@ -347,7 +347,8 @@ class _LargeDecoder(nn.Module):
 @torch.no_grad()
 def _start_equal(convolution: nn.Conv2d, pixels: int) -> None:
     """The pixels of a block start equal: otherwise their differences stay as a dotted grid."""
-    convolution.weight.copy_(convolution.weight[::pixels].repeat_interleave(pixels, dim=0))
+    for values in convolution.parameters():
+        values.copy_(values[::pixels].repeat_interleave(pixels, dim=0))
 
 
 def _grid(flat: Tensor, grid: tuple[int, int, int]) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from models.priors import class_weights, known_cross_entropy, per_label
 
-_PATIENCE = 15
+_PATIENCE = 14
 """Epochs without a better held-back loss after which fitting ends."""
 
 
@@ -66,7 +66,8 @@ def fit_probe(codes: Tensor, y: Tensor, *, seed: int, hidden: int = 128, epochs:
             if loss < best:
                 best, best_state = loss, {k: v.clone() for k, v in network.state_dict().items()}
                 patience = _PATIENCE
-            patience -= 1
+            else:
+                patience -= 1
             if patience == 0:
                 break
         network.load_state_dict(best_state)

@@ -436,8 +436,17 @@ def test_a_sheet_is_drawn_without_what_is_no_picture(
     assert said.out.split() == ["some.png"]
     assert "odd.jpg is not a picture" in said.err
     assert "1 of 3 inputs failed" in said.err
-    assert main(["grid", "odd.jpg", "--model", str(trained), "--out", "none.png"]) == 1
-    assert "odd.jpg is not a picture" in capsys.readouterr().err
+    for json_line in (False, True):
+        command = ["grid", "odd.jpg", "even.jpg", "--model", str(trained), "--out", "none.png"]
+        Path("even.jpg").write_text("nor is this")
+        assert main([*command, "--json"] if json_line else command) == 1
+        said = capsys.readouterr()
+        assert "odd.jpg is not a picture" in said.err
+        assert "even.jpg is not a picture" in said.err
+        found = [json.loads(line) for line in said.out.splitlines()]
+        assert [line.get("input", line.get("output")) for line in found] == (
+            ["odd.jpg", "even.jpg", None] if json_line else []
+        )
     assert not Path("none.png").exists()
 
 
@@ -551,8 +560,9 @@ def test_dry_run_prints_the_settings_and_makes_nothing(
     assert planned["model"]["kind"] == "flow-csvae"
     assert main([*command, "--preset", "paper"]) == 0
     assert json.loads(capsys.readouterr().out)["model"]["kind"] == "csvae"
-    assert main(["train", "--dataset", "toy-faces", "--dry-run"]) == 0
-    assert json.loads(capsys.readouterr().out)["model"]["kind"] == "csvae"
+    assert main(["train", "--dataset", "toy-faces", "--dry-run", "--json"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["model"]["kind"] == "csvae"
     assert _files() == []
 
 

@@ -41,6 +41,19 @@ def test_the_inverse_is_exact_to_float_precision(dim, seed):
         assert torch.allclose(flow.inverse(u), codes[:20], rtol=1e-3, atol=1e-3 * float(codes.abs().max()))
 
 
+def test_an_inverse_that_is_kept_stays_in_its_place_and_up_to_date():
+    """A step that a GPU has recorded reads it from there."""
+    flow, codes = stirred(4)
+    with torch.no_grad():
+        u, _ = flow(codes)
+        flow.inverse(u)
+        kept = [square._inverse.data_ptr() for square in (flow._of_linear, flow._of_whitening)]
+        flow.linear.mul_(2)
+        flow.whitening.mul_(0.5)
+        assert torch.allclose(flow.inverse(flow(codes)[0]), codes, rtol=1e-3, atol=1e-3)
+    assert [square._inverse.data_ptr() for square in (flow._of_linear, flow._of_whitening)] == kept
+
+
 @pytest.mark.parametrize("dim", [1, 2, 5])
 def test_log_det_is_that_of_the_jacobian(dim):
     flow, codes = stirred(dim)
@@ -394,15 +407,17 @@ def test_plain_pictures_are_read_by_a_reader_that_has_seen_nothing_else():
     for stage in (READER, AUTOENCODER, EDITS):
         model.stage = stage
         before = {name: t.clone() for name, t in model.state_dict().items()}
-        model.begin_stage()
+        model.begin_stage(0)
         assert all(torch.equal(t, before[name]) for name, t in model.state_dict().items())
     torch.rand(3)
     drawn = torch.random.get_rng_state()
     model.stage = other.stage = PLAIN_READER
     other.reader.head.weight.data.zero_()  # whatever it was
     for one in (model, other):
-        one.begin_stage()
+        one.begin_stage(0)
     assert torch.equal(torch.random.get_rng_state(), drawn)
     for name, t in model.state_dict().items():
         assert torch.equal(t, other.state_dict()[name]), name
     assert not torch.equal(model.reader.head.weight, before["reader.head.weight"])
+    other.begin_stage(1)  # another seed's is another one
+    assert not torch.equal(model.reader.head.weight, other.reader.head.weight)

@@ -31,7 +31,7 @@ def model_and_step():
         optimiser.step()
         return {name: term.detach() for name, term in terms.items()}
 
-    return model, step
+    return model, step, noise
 
 
 def three(step):
@@ -45,10 +45,10 @@ def test_steps_are_the_same_and_looks_between_them_compile_nothing():
         compiled.append(graph)
         return graph.forward
 
-    _, plain = model_and_step()
+    _, plain, _ = model_and_step()
     expected = three(plain)
-    model, step = model_and_step()
-    step = fused(step, model, backend)
+    model, step, noise = model_and_step()
+    step = fused(step, model, noise, backend)
     found = three(step)
     assert found == pytest.approx(expected, rel=1e-4)
     assert len(compiled) == 6  # encoder, decoder; a Gaussian, a sample of it, its KL; the error
@@ -57,16 +57,20 @@ def test_steps_are_the_same_and_looks_between_them_compile_nothing():
     assert len(compiled) == 6
 
 
-def test_without_a_compiler_steps_are_plain_and_that_is_said_once(monkeypatch):
-    said = []
+@pytest.mark.parametrize("whole", [0, 3, 5])  # parts that are compiled before it breaks, and have drawn noise
+def test_without_a_compiler_steps_are_plain_and_that_is_said_once(whole, monkeypatch):
+    said, compiled = [], []
     monkeypatch.setattr(output, "say", said.append)
 
     def broken(graph, examples):  # noqa: ARG001
-        raise RuntimeError("no compiler to be found")
+        compiled.append(graph)
+        if len(compiled) > whole:
+            raise RuntimeError("no compiler to be found")
+        return graph.forward
 
-    _, plain = model_and_step()
+    _, plain, _ = model_and_step()
     expected = three(plain)
-    model, step = model_and_step()
-    assert three(fused(step, model, broken)) == pytest.approx(expected, rel=1e-4)
+    model, step, noise = model_and_step()
+    assert three(fused(step, model, noise, broken)) == pytest.approx(expected, rel=1e-4)
     assert len(said) == 1
     assert "no compiler to be found" in said[0]

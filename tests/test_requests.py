@@ -5,7 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from PIL import Image
 
 from csvae_cli import runs
 from csvae_cli.app import main
+from csvae_cli.editing.requests import unique_stems
 
 pytestmark = pytest.mark.usefixtures("in_an_empty_directory")
 
@@ -228,7 +231,7 @@ def test_a_sheet_is_no_folder_and_never_over_an_input(
     assert own.read_bytes() == before
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is closed to root")
 def test_a_place_that_may_not_be_written_is_known_before_the_work(
     face: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -319,6 +322,7 @@ def test_what_no_picture_says_cannot_be_kept(
     assert main([*command, "--keep", "none"]) == 0
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 def test_an_answer_that_has_no_room() -> None:
     for command in (["datasets"], ["datasets", "--json"], ["--version"], ["--help"]):
         with Path("/dev/full").open("w") as full:
@@ -334,6 +338,105 @@ def test_an_answer_that_has_no_room() -> None:
         assert "bug" not in done.stderr
         assert "Traceback" not in done.stderr
         assert "Exception" not in done.stderr
+
+
+def _csvae(*arguments: str, **options: Any) -> "subprocess.CompletedProcess[bytes]":
+    command = [sys.executable, "-m", "csvae_cli", *arguments]
+    return subprocess.run(command, check=False, **{"capture_output": True, **options})
+
+
+def test_nobody_listens(face: Path) -> None:
+    """stdout, stderr, or both are closed: the work is done all the same."""
+    command = f"{sys.executable} -m csvae_cli transfer {face} --attr glasses --out"
+    for number, closed in enumerate((">&-", "2>&-", ">&- 2>&-")):
+        done = subprocess.run(["sh", "-c", f"{command} {number} {closed}"], capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert b"bug" not in done.stderr
+        assert Path(str(number), "face-glasses", "on.jpg").exists()
+
+
+def test_a_reader_that_has_enough(face: Path) -> None:
+    """`csvae … | head -1`: no complaint, and an exit code that says it."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = _csvae(
+        "transfer",
+        str(face),
+        "--attr",
+        "glasses",
+        "--json",
+        capture_output=False,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+    )
+    os.close(writing)
+    assert done.returncode == 1
+    assert b"csvae: " not in done.stderr.replace(b"csvae: 1 face", b"")
+
+
+def test_a_stdout_of_few_letters(face: Path) -> None:
+    """What its encoding has not is escaped, and no bug; JSON is JSON."""
+    named = Path("Jürgen – Łuk.jpg")
+    shutil.copy(face, named)
+    for encoding in ("ascii", "latin-1", "cp1252"):
+        environment = {**os.environ, "PYTHONIOENCODING": encoding}
+        assert _csvae("transfer", "--help", env=environment).returncode == 0
+        edit = ("transfer", str(named), "--attr", "glasses", "--force")
+        assert _csvae(*edit, env=environment).returncode == 0
+        said = _csvae(*edit, "--json", env=environment)
+        assert json.loads(said.stdout.decode("utf-8"))["input"] == str(named)
+
+
+def test_a_terminal_that_cannot_draw_anew_is_told_line_by_line() -> None:
+    import pty
+
+    above, below = pty.openpty()
+    train = ("train", "--dataset", "swiss-roll", "--epochs", "2", "--out", "run")
+    plain = {**os.environ, "TERM": "dumb"}
+    assert (
+        _csvae(*train, env=plain, capture_output=False, stdout=subprocess.PIPE, stderr=below).returncode == 0
+    )
+    os.close(below)
+    said = os.read(above, 100_000).decode()
+    os.close(above)
+    assert "epoch 1/2" in said
+    assert "epoch 2/2" in said
+    assert "\x1b" not in said
+
+
+def test_eyes_are_those_of_one_picture(face: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    eyes = ["--eyes", "70,90,130,90"]
+    for command in (["transfer", "--attr", "glasses"], ["grid", "--out", "s.png"], ["encode"]):
+        for inputs in ([str(face), str(face)], [str(face.parent)]):
+            _refused(capsys, 2, [*command, *inputs, *eyes], "one picture")
+
+
+def test_names_that_are_one_on_some_disks(face: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An edit would take another's place there, unasked."""
+    rows = []
+    for folder, name in (("a", "Jürgen"), ("b", "JÜRGEN"), ("c", unicodedata.normalize("NFD", "Jürgen"))):
+        Path(folder).mkdir()
+        rows.append(f"{face},{folder}/{name}.jpg")
+        shutil.copy(face, Path(folder, f"{name}.jpg"))
+    Path("pairs.csv").write_text("\n".join(["input,style_from", *rows]), encoding="utf-8")
+    assert main(["transfer", "--pairs", "pairs.csv", "--attr", "glasses"]) == 1
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 1
+    assert said.err.count("is another edit's already") == 2
+    assert unique_stems([Path(row.partition(",")[2]) for row in rows]) == [
+        "Jürgen",
+        "JÜRGEN-2",
+        unicodedata.normalize("NFD", "Jürgen") + "-3",
+    ]
+
+
+def test_a_link_to_itself_stops_no_other(face: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("loop.jpg").symlink_to("loop.jpg")
+    Path("pairs.csv").write_text(f"input,style_from\nloop.jpg,{face}\n{face},{face}\n")
+    assert main(["transfer", "--pairs", "pairs.csv", "--attr", "glasses"]) == 1
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 1
+    assert "loop.jpg" in said.err
 
 
 def test_a_picture_with_too_many_pixels(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """Dependencies point one way, and a start is light."""
 
 import ast
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -86,8 +87,13 @@ def test_a_light_command_imports_nothing_heavy(arguments: list[str]) -> None:
 
 
 def test_the_wheel_runs_where_a_foreign_models_package_lies(tmp_path: Path) -> None:
+    source = tmp_path / "source"  # or what an earlier build has left would be in it
+    for name in ("csvae_cli", "models"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
     subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path / "dist", ROOT],
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path / "dist", source],
         check=True,
         capture_output=True,
     )

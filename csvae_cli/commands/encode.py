@@ -74,7 +74,7 @@ def encode(
         )
     else:
         loaded = load(model, runs)
-        editor = Editor(loaded, compute, framing_of(loaded, align.value, face, eyes))
+        editor = Editor(loaded, compute, framing_of(loaded, align.value, face, eyes, inputs))
         result = encoding.encode_pictures(editor, inputs, out)
         if result.rows:
             output.say(f"csvae: {summary(result.framed)}")

@@ -78,7 +78,8 @@ def grid(
     plane = sheet.plane_of(size, span, attrs)
     loaded = load(model, runs)
     target = sheet.target(loaded, out, force=force)
-    editor = Editor(loaded, resolve(device, precision.value), framing_of(loaded, align.value, face, eyes))
+    framing = framing_of(loaded, align.value, face, eyes, inputs)
+    editor = Editor(loaded, resolve(device, precision.value), framing)
     framed, failed = sheet.write(editor, inputs, attrs, plane, target)
     if framed:
         output.say(f"csvae: {summary(framed)}")
@@ -86,8 +87,10 @@ def grid(
         output.say(f"csvae: {failure.reason}")
         if as_json:
             output.answer_json(failure.as_json())
-    output.answer_json({"output": str(target), "model": loaded.name}) if as_json else output.answer(
-        str(target)
-    )
+    drawn = bool(framed) or not failed
+    if as_json:
+        output.answer_json({"output": str(target) if drawn else None, "model": loaded.name})
+    elif drawn:
+        output.answer(str(target))
     if failed:
         raise WorkError(f"{len(failed)} of {len(framed) + len(failed)} inputs failed.")

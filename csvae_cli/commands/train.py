@@ -1,5 +1,6 @@
 """csvae train."""
 
+import json
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -107,6 +108,7 @@ def train(
     Example: csvae train --dataset celeba-glasses --data-dir ~/celeba
     """
     from csvae_cli import output
+    from csvae_cli.config import to_json
     from csvae_cli.errors import RequestError
     from csvae_cli.training import request
 
@@ -134,7 +136,8 @@ def train(
             "--dry-run is for a new training; csvae info says what a run is and how far it got."
         )
     if dry_run:
-        output.answer(request.plan(chosen).rstrip())
+        settings = to_json(request.plan(chosen))
+        output.answer_json(json.loads(settings)) if as_json else output.answer(settings.rstrip())
         return
     if run is not None and not resume:
         raise RequestError(

@@ -129,7 +129,8 @@ def transfer(
     loaded = load(model, runs)
     attribute = requests.attribute_of(loaded, attr)
     jobs = requests.jobs(loaded, attribute, inputs, request, style_from, pairs, out)
-    editor = Editor(loaded, resolve(device, precision.value), framing_of(loaded, align.value, face, eyes))
+    framing = framing_of(loaded, align.value, face, eyes, inputs)
+    editor = Editor(loaded, resolve(device, precision.value), framing)
     failed, framed, bare = 0, {}, set()
     others = requests.also_of(loaded, attribute, also or ())
     manner = Manner(

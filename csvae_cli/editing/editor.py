@@ -16,7 +16,17 @@ from csvae_cli.data.framing import Framed, Framing, frame
 from csvae_cli.data.sources import SOURCES
 from csvae_cli.device import Compute, resolve
 from csvae_cli.editing import amounts, areas, blending
-from csvae_cli.editing.pictures import Photo, crops, open_photo, open_photos, open_shrunk, upright
+from csvae_cli.editing.groups import of_size
+from csvae_cli.editing.pictures import (
+    HELD_PIXELS,
+    Photo,
+    crops,
+    open_photo,
+    open_photos,
+    open_shrunk,
+    pixels_of,
+    upright,
+)
 from csvae_cli.editing.styles import Style, parse_style
 from csvae_cli.errors import RequestError, WorkError
 from csvae_cli.runs import Model
@@ -91,8 +101,12 @@ class Editor:
     def faces_of(self, paths: Sequence[Path]) -> list[tuple[Tensor, Framed] | WorkError]:
         """Of many, the `faces` alone, and where they were found: quicker than photos (`open_shrunk`)."""
         shape = self.model.config.model.shape
-        photos = open_shrunk(paths, self.framing, max(shape[1:]))
-        return [one if isinstance(one, WorkError) else (crops(one, shape), one.framed) for one in photos]
+        found: list[tuple[Tensor, Framed] | WorkError] = []
+        for part in of_size(paths, pixels_of, HELD_PIXELS):
+            for photo in open_shrunk(part, self.framing, max(shape[1:])):
+                cut = photo if isinstance(photo, WorkError) else (crops(photo, shape), photo.framed)
+                found.append(cut)
+        return found
 
     def faces(self, photos: Sequence[Photo]) -> Tensor:
         """Their faces as the model takes them, photo after photo: N×C×H×W in [0, 1], on the CPU."""

@@ -25,10 +25,7 @@ from csvae_cli.processes import of_environment
 from models.kind import Codes
 
 _TOGETHER = 32
-"""Faces that are encoded at a time: more than where they are decoded, too, and photos are held."""
-
-_OPENED = 8
-"""Photos that are opened at a time, for they may be large."""
+"""Faces that are encoded at a time: more than where they are decoded, too."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +61,12 @@ def encode_pictures(editor: Editor, inputs: Sequence[Path], out: Path) -> Encode
     def work(group: Sequence[Path]) -> tuple[list[tuple[Path, Framed] | Failed], list[Codes]]:
         faces: list[Tensor] = []
         places: list[tuple[Path, Framed] | Failed] = []
-        for start in range(0, len(group), _OPENED):
-            some = group[start : start + _OPENED]
-            for source, one in zip(some, editor.faces_of(some), strict=True):
-                if isinstance(one, WorkError):
-                    places.append(Failed(source, str(one)))
-                else:
-                    faces.append(one[0])
-                    places.append((source, one[1]))
+        for source, one in zip(group, editor.faces_of(group), strict=True):
+            if isinstance(one, WorkError):
+                places.append(Failed(source, str(one)))
+            else:
+                faces.append(one[0])
+                places.append((source, one[1]))
         return places, [editor.encode(torch.cat(faces), _TOGETHER)] if faces else []
 
     with output.progress() as progress:

@@ -9,8 +9,6 @@ from typing import TypeVar
 
 import torch
 
-from csvae_cli.editing.editor import BATCH
-
 _MOST = 8
 """Cores that are used at most: each holds a group of photos, which may be large."""
 
@@ -33,7 +31,7 @@ def of_size(items: Sequence[_T], size: Callable[[_T], int], most: int) -> Iterat
         yield group
 
 
-def in_groups(work: Callable[[Sequence[_T]], _R], items: Sequence[_T], most: int = BATCH) -> Iterator[_R]:
+def in_groups(work: Callable[[Sequence[_T]], _R], items: Sequence[_T], most: int) -> Iterator[_R]:
     """What `work` makes of groups of the items, in their order; it runs in threads.
 
     Groups side by side, each on one core, get more out of the cores than one whose operations are divided

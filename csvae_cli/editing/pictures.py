@@ -2,7 +2,8 @@
 
 import io
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +25,9 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", *
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc")
 
 _MAX_PIXELS = 120_000_000
+
+HELD_PIXELS = 50_000_000
+"""Of the photos that each core holds at a time; a single one may have more."""
 
 _DESCRIBING = (270, 271, 272, 305, 306, 315, 33432)
 """TIFF's description, make, model, software, time, artist and copyright."""
@@ -95,10 +99,8 @@ def _is_picture(path: Path) -> bool:
 def pixels_of(path: Path) -> int:
     """How many a picture has, as far as the beginning of its file tells; else 0."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as opened:
-                return opened.width * opened.height
+        with _opened(path) as opened:
+            return opened.width * opened.height
     except Exception:  # why, is said when it is read
         return 0
 
@@ -177,18 +179,14 @@ def _tried(path: Path, shrink_by: _ShrinkBy = lambda _: 1) -> _Read | WorkError:
 def _read(path: Path, shrink_by: _ShrinkBy) -> _Read:
     """shrink_by: by how much a picture of a size (width, height) may be. Raises WorkError."""
     try:
-        with path.open("rb") as file, warnings.catch_warnings():
-            if path.suffix.lower() in HEIC or _is_heic(file):
-                _learn_heic(path)
-            warnings.simplefilter("ignore")  # Pillow's of odd files, and of sizes that are no bombs yet
-            with Image.open(file) as opened:
-                if opened.width * opened.height > _MAX_PIXELS:
-                    size = f"{opened.width}×{opened.height}"
-                    raise WorkError(f"{path} has {size} pixels, more than csvae takes; shrink it first.")
-                whole, by = opened.size, shrink_by(opened.size)
-                opened.draft(None, (max(whole[0] // by, 1), max(whole[1] // by, 1)))  # of JPEGs
-                shrunk = opened.size != whole
-                return _Read(*upright(opened), shrunk)
+        with _opened(path) as opened:
+            if opened.width * opened.height > _MAX_PIXELS:
+                size = f"{opened.width}×{opened.height}"
+                raise WorkError(f"{path} has {size} pixels, more than csvae takes; shrink it first.")
+            whole, by = opened.size, shrink_by(opened.size)
+            opened.draft(None, (max(whole[0] // by, 1), max(whole[1] // by, 1)))  # of JPEGs
+            shrunk = opened.size != whole
+            return _Read(*upright(opened), shrunk)
     except Image.DecompressionBombError as error:
         raise WorkError(f"{path} has far more pixels than csvae takes; shrink it first.") from error
     except UnidentifiedImageError as error:
@@ -199,6 +197,17 @@ def _read(path: Path, shrink_by: _ShrinkBy) -> _Read:
         raise
     except Exception as error:  # what Pillow raises on odd data is of many kinds
         raise WorkError(f"{path} cannot be read as a picture: {error}.") from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Its beginning is read, no pixels. Raises WorkError without what HEIC needs, and what Pillow raises."""
+    with path.open("rb") as file, warnings.catch_warnings():
+        if path.suffix.lower() in HEIC or _is_heic(file):
+            _learn_heic(path)
+        warnings.simplefilter("ignore")  # Pillow's of odd files, and of sizes that are no bombs yet
+        with Image.open(file) as opened:
+            yield opened
 
 
 def upright(opened: Image.Image) -> tuple[Image.Image, Kept]:

@@ -14,7 +14,7 @@ from csvae_cli.editing.pictures import find_inputs
 from csvae_cli.editing.styles import StyleRequest, parse_style, styles
 from csvae_cli.editing.transfer import Job
 from csvae_cli.errors import RequestError
-from csvae_cli.runs import Model
+from csvae_cli.runs import Model, as_disks_may
 
 
 def attribute_of(model: Model, name: str | None) -> int:
@@ -28,8 +28,10 @@ def attribute_of(model: Model, name: str | None) -> int:
     return model.config.model.index(model.config.model.edited[0])
 
 
-def framing_of(model: Model, align: Align, face: str, eyes: str | None) -> Framing:
+def framing_of(model: Model, align: Align, face: str, eyes: str | None, inputs: Sequence[Path]) -> Framing:
     """Where the model is to look in its inputs. Raises RequestError where options exclude each other."""
+    if eyes is not None and not (len(inputs) == 1 and runs.is_file(inputs[0])):
+        raise RequestError("--eyes says where they are in one picture; name that one alone.")
     return Framing(searched(model), align, parse_face(face), parse_eyes(eyes) if eyes is not None else None)
 
 
@@ -106,16 +108,16 @@ def jobs(
 
 
 def unique_stems(paths: Iterable[Path]) -> list[str]:
-    """A name for each path: its stem, numbered where a disk that minds no capitals has that already."""
+    """A name for each path: its stem, numbered where a disk may have that already (`as_disks_may`)."""
     taken: set[str] = set()
     used: Counter[str] = Counter()
     names = []
     for path in paths:
         stem = name = path.stem
-        while name.casefold() in taken:
-            used[stem.casefold()] += 1
-            name = f"{stem}-{used[stem.casefold()] + 1}"
-        taken.add(name.casefold())
+        while as_disks_may(name) in taken:
+            used[as_disks_may(stem)] += 1
+            name = f"{stem}-{used[as_disks_may(stem)] + 1}"
+        taken.add(as_disks_may(name))
         names.append(name)
     return names
 

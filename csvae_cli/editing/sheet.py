@@ -12,7 +12,7 @@ from csvae_cli import runs, sheets
 from csvae_cli.data.batches import from_pictures, to_pictures
 from csvae_cli.data.encoding import take
 from csvae_cli.data.framing import Framed
-from csvae_cli.editing.editor import Editor, Points
+from csvae_cli.editing.editor import BATCH, Editor, Points
 from csvae_cli.editing.groups import in_groups
 from csvae_cli.editing.pictures import find_inputs
 from csvae_cli.editing.requests import attribute_of
@@ -55,14 +55,14 @@ def target(model: Model, out: Path | None, *, force: bool) -> Path:
     Raises RequestError where the file may not be written.
     """
     if out is not None:
-        if out.suffix.lower() != ".png" and not out.is_dir():
-            raise RequestError(f"--out {out}: a sheet is a PNG file; name it so.")
         path = out
     else:
         path, number = Path(f"grid-{model.name}.png"), 2
         while path.exists() and not force:
             path, number = Path(f"grid-{model.name}-{number}.png"), number + 1
     runs.check_free(path, force=force)
+    if path.suffix.lower() != ".png":
+        raise RequestError(f"--out {path}: a sheet is a PNG file; name it so.")
     return path
 
 
@@ -76,7 +76,8 @@ def write(
     """Draw and write; returns where the model looked in each input, and those that show no face.
 
     Of one picture a plane of styles for each attribute, of two named attributes a grid of grids for each
-    picture, else people down and styles across. Raises RequestError, and WorkError where no picture is left.
+    picture, else people down and styles across. Nothing is written where all inputs fail. Raises
+    RequestError.
     """
     model = editor.model
     attributes = [attribute_of(model, name) for name in attrs or model.config.model.edited]
@@ -85,7 +86,7 @@ def write(
     sources = find_inputs(inputs)
     if any(source.resolve() == path.resolve() for source in sources):
         raise RequestError(f"{path} is an input; choose another --out.")
-    looked = [one for part in in_groups(editor.faces_of, sources) for one in part]
+    looked = [one for part in in_groups(editor.faces_of, sources, BATCH) for one in part]
     both = list(zip(sources, looked, strict=True))
     failed = [Failed(source, str(one)) for source, one in both if isinstance(one, WorkError)]
     found = [(source, one) for source, one in both if not isinstance(one, WorkError)]
@@ -93,8 +94,7 @@ def write(
         x = torch.cat([faces for _, (faces, _) in found])
         labels = [source.stem for source, (faces, _) in found for _ in faces]
     elif failed:
-        first, *others = failed
-        raise WorkError(f"None of {len(failed)} inputs can be drawn." if others else first.reason)
+        return [], failed
     else:
         x, labels = from_pictures(model.statistics.faces), []
     if len(attrs) == 2:

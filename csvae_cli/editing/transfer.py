@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from os.path import realpath
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,16 @@ from csvae_cli.data.batches import to_pictures
 from csvae_cli.data.encoding import take
 from csvae_cli.data.framing import Framed
 from csvae_cli.editing import amounts
-from csvae_cli.editing.editor import Editor, Looked, Points, style_name
+from csvae_cli.editing.editor import BATCH, Editor, Looked, Points, style_name
 from csvae_cli.editing.groups import in_groups, of_size
 from csvae_cli.editing.overview import Draw, sheet, thumbnail, walk
-from csvae_cli.editing.pictures import Kept, Photo, pixels_of
+from csvae_cli.editing.pictures import HELD_PIXELS, Kept, Photo, pixels_of
 from csvae_cli.editing.styles import Style
 from csvae_cli.editing.written import encode_picture, stripped, written_suffix
 from csvae_cli.errors import UserError, WorkError
 from csvae_cli.processes import of_environment
 from csvae_cli.sheets import picture
 from models.kind import Codes
-
-_PIXELS = 50_000_000
-"""Of the photos that are held at a time, by each core; a single one may have more."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,7 @@ def run_jobs(editor: Editor, jobs: Sequence[Job], manner: Manner) -> Iterator[Ed
     Of several processes each does its share.
     """
     inputs = frozenset(
-        path.resolve() for job in jobs for path in (job.source, job.style_from) if path is not None
+        realpath(path) for job in jobs for path in (job.source, job.style_from) if path is not None
     )
 
     @lru_cache(maxsize=256)
@@ -119,7 +117,7 @@ def run_jobs(editor: Editor, jobs: Sequence[Job], manner: Manner) -> Iterator[Ed
             return error
 
     def work(group: Sequence[_Planned]) -> list[Edited | Failed]:
-        parts = of_size(group, lambda planned: pixels_of(planned.job.source), _PIXELS)
+        parts = of_size(group, lambda planned: pixels_of(planned.job.source), HELD_PIXELS)
         return [result for part in parts for result in edit(part)]
 
     def edit(group: Sequence[_Planned]) -> list[Edited | Failed]:
@@ -142,7 +140,7 @@ def run_jobs(editor: Editor, jobs: Sequence[Job], manner: Manner) -> Iterator[Ed
 
     for attribute in () if manner.decoded else (manner.attribute, *manner.also):
         editor.area(attribute, taken=False)  # found out here, on all cores, and not in every group
-    for results in in_groups(work, _planned(jobs, manner)[of_environment().share(len(jobs))]):
+    for results in in_groups(work, _planned(jobs, manner)[of_environment().share(len(jobs))], BATCH):
         yield from results
 
 
@@ -174,12 +172,13 @@ class _Drawn:
 
 
 def _planned(jobs: Sequence[Job], manner: Manner) -> list[_Planned]:
-    taken: set[Path] = set()
+    taken: dict[str, Path] = {}
     planned = []
     for job in jobs:
-        targets = {job.folder / f"{name}{_suffix(job, manner)}" for name in _names(job, manner)}
-        planned.append(_Planned(job, min(targets & taken, default=None)))
-        taken |= targets
+        targets = [job.folder / f"{name}{_suffix(job, manner)}" for name in _names(job, manner)]
+        by_name = {runs.as_disks_may(str(target)): target for target in targets}
+        planned.append(_Planned(job, min((taken[name] for name in by_name if name in taken), default=None)))
+        taken |= by_name
     return planned
 
 
@@ -198,7 +197,7 @@ def _refused(
     manner: Manner,
     planned: _Planned,
     style_from: Callable[[Path], Style | UserError],
-    inputs: frozenset[Path],
+    inputs: frozenset[str],
 ) -> Failed | None:
     """What is wrong with a job that can be known before its photo is opened, which takes longest."""
     job, suffix = planned.job, _suffix(planned.job, manner)
@@ -219,7 +218,7 @@ def _open(
     job: Job,
     photo: Photo | WorkError,
     style_from: Callable[[Path], Style | UserError],
-    inputs: frozenset[Path],
+    inputs: frozenset[str],
 ) -> _Opened | Failed:
     try:
         if isinstance(photo, WorkError):
@@ -338,11 +337,11 @@ def _extras(manner: Manner) -> dict[str, Draw]:
     return {name: draw for name, (asked, draw) in wanted.items() if asked}
 
 
-def _check_targets(inputs: frozenset[Path], targets: list[Path], *, force: bool) -> None:
-    """Raises WorkError where a file would be overwritten that must not be; inputs: resolved."""
+def _check_targets(inputs: frozenset[str], targets: list[Path], *, force: bool) -> None:
+    """Raises WorkError where a file would be overwritten that must not be; inputs: their real paths."""
     for target in targets:
         try:
-            if target.resolve() in inputs:
+            if realpath(target) in inputs:
                 raise WorkError(f"{target} would be written over an input; choose another --out.")
             if target.exists() and not force:
                 raise WorkError(f"{target} exists; --force overwrites it.")

@@ -27,11 +27,17 @@ _LONGEST = 160
 """Characters of a compiler's complaint that people are shown."""
 
 
-def fused(step: Step, model: nn.Module, backend: str | Callable[..., Any] = "inductor") -> Step:
+def fused(
+    step: Step,
+    model: nn.Module,
+    noise: torch.Generator,
+    backend: str | Callable[..., Any] = "inductor",
+) -> Step:
     """The same step with convolutions, and what is between and around them, compiled by torch.compile.
 
     They are compiled in the step alone: a look at the model shows them other sizes, for each of which they
-    would be compiled anew. Where the first step fails with them, that is said, and they are as they were.
+    would be compiled anew. Where the first step fails with them, that is said, and they are as they were, and
+    so is the noise that it drew from.
     """
     options = _READ if backend == "inductor" else None
     compiled = partial(torch.compile, dynamic=False, backend=backend, options=options)
@@ -44,12 +50,14 @@ def fused(step: Step, model: nn.Module, backend: str | Callable[..., Any] = "ind
         if refused:
             return step(rows)
         first, tried = not tried, True
+        drawn = noise.get_state() if first else None
         try:
             with _in_place(networks, functions):
                 return step(rows)
         except Exception as error:
-            if not first:
+            if drawn is None or isinstance(error, torch.OutOfMemoryError):
                 raise
+            noise.set_state(drawn)
             refused = True
             reason = " ".join(str(error).split())[:_LONGEST]
             output.say(f"csvae: networks cannot be compiled here ({reason}); steps are slower, and the same.")

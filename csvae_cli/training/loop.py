@@ -94,12 +94,15 @@ def train(
         on_codes = stage.name == MAP
         batches = codes if on_codes and codes is not None else pictures
         model.expect(batches.y)
-        batch = min(config.batch_size, len(batches))
+        batch = min(config.batch_size, len(batches)) // processes.count * processes.count
+        if processes.count > 1 and batch < 2 * processes.count:
+            few = f"{len(batches)} examples are too few for {processes.count} processes"
+            raise WorkError(f"{few}; start fewer.")
         steps = len(batches) // batch
         model.stage = stage.name
         model.train()
         if state.epoch == stage.first and state.step == 0:
-            for group in model.begin_stage():
+            for group in model.begin_stage(config.seed):
                 state.optimisers[group].state.clear()
         if stage != begun:
             begun, step = stage, step_of(state, batches, stage.epochs, config, compute, processes)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from csvae_cli import config as configuration
 from csvae_cli import output, runs
 from csvae_cli.config import (
     DataConfig,
@@ -67,11 +66,11 @@ class Trained:
         return {"run": str(self.run.path), "kind": self.config.model.kind, **last}
 
 
-def plan(request: Request) -> str:
-    """The config.json that a training would have, after all checks."""
+def plan(request: Request) -> RunConfig:
+    """The configuration that a training would have, after all checks."""
     resolve(request.device, request.precision)
     config, _, _ = _prepare(request, ALONE)
-    return configuration.to_json(config)
+    return config
 
 
 def train(request: Request) -> Trained | None:
@@ -110,7 +109,7 @@ def resume(request: Request, run_path: Path | None) -> Trained | None:
     data_dir = Path(given) if given else None
     with joined(compute.device) as processes, runs.owned(run) if of_environment().first else nullcontext():
         _check_shared(config.training)
-        with processes.first_alone():
+        with processes.one_before_others():
             data = sources.read(config.data.dataset, data_dir, config.model.keep, config.data.labels)
         # Stopped before the first checkpoint, it begins where it began.
         starts_anew = config.init_from is not None and not checkpoint.begun(run)
@@ -152,7 +151,7 @@ def _prepare(request: Request, processes: Processes) -> tuple[RunConfig, Dataset
     initial = runs.load(request.init_from, request.runs) if request.init_from else None
     kind = _kind(request, initial)
     keep = _kept(request, kind)
-    with processes.first_alone():
+    with processes.one_before_others():
         data = sources.read(request.dataset, request.data_dir, keep, request.labels)
     _check_kept(data, keep)
     facts = Facts(len(data.splits["train"]), data.model_shape, data.attributes, keep, data.exclusive)

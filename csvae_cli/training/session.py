@@ -24,7 +24,7 @@ from csvae_cli.training.loop import Epoch, Tick, stage_at, train
 from csvae_cli.training.profile import Profile
 from csvae_cli.training.report import Report, look
 from csvae_cli.training.state import State, noise_seed, start
-from models.kind import OPPONENTS, Kind, build
+from models.kind import MAP, OPPONENTS, Kind, build
 
 _CHECKPOINT_EVERY = 60.0
 """Seconds after which an epoch that is not reported is kept all the same."""
@@ -155,8 +155,11 @@ class _Saver:
             line["stage"] = epoch.stage
         if report is not None:
             line |= {"valid": report.terms, "leak": report.leak}
-        if epoch.epoch - 1 == stage_at(self.config.training, epoch.epoch - 1).first:
-            self.standing = replace(self.standing, best=None)  # what a stage learns, the one before has not
+        stage = stage_at(self.config.training, epoch.epoch - 1)
+        ended = stage.name == MAP and epoch.epoch == stage.first + stage.epochs
+        if epoch.epoch - 1 == stage.first or ended:
+            # What a stage learns, the one before has not, nor a map what its end does.
+            self.standing = replace(self.standing, best=None)
         runs.append_line(self.run.log, json.dumps(line))
         self.standing = replace(self.standing, log_lines=self.standing.log_lines + 1)
         if report is not None:

@@ -61,7 +61,7 @@ def start(model: Kind, config: TrainingConfig, compute: Compute, processes: Proc
         for name, parameters in model.groups().items()
     }
     noise = torch.Generator(compute.device).manual_seed(noise_seed(config, processes))
-    return State(model, optimisers, noise, Memory(_MEMORY * config.batch_size))
+    return State(model, optimisers, noise, Memory(_MEMORY * config.batch_size // processes.count))
 
 
 def noise_seed(config: TrainingConfig, processes: Processes, epoch: int = 0, step: int = 0) -> int:

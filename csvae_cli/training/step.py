@@ -42,7 +42,7 @@ def step_of(
     if compute.device.type != "cuda" or processes.count > 1 or not batches.resident:
         return plain
     if epochs * len(batches) >= WORTH:
-        plain = fused(plain, state.model)
+        plain = fused(plain, state.model, state.noise)
     with_adversary = ADVERSARY in state.optimisers and config.adversary_steps > 1
     return Recorded(state, plain, lambda: state.memory.full or not with_adversary)
 
