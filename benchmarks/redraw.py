@@ -1,8 +1,7 @@
 """The stage `edits` again for a finished flow-csvae: its decoder learns to hold what edits leave alone.
 
     python benchmarks/redraw.py MODEL --data-dir DIR --out REDRAWN [--reader 3] [--epochs 10] [--hold 10000]
-        [--shown 8000] [--seen 0] [--share 0.7]
-        [--others blurred disturbed residual pooling]
+        [--shown 8000] [--seen 0] [--share 0.7] [--seed N] [--others blurred disturbed residual pooling]
 
 A new reader is taught first, on pictures that nothing disturbs, as other readers are; encoder, map and
 W stay what they are. With --others readers of other makes hold edits, too, one of all in each step. The
@@ -33,6 +32,7 @@ def main() -> None:
     parser.add_argument("--hold", type=float, default=10_000.0)
     parser.add_argument("--shown", type=float, default=8_000.0)
     parser.add_argument("--seen", type=float, default=0.0)
+    parser.add_argument("--seed", type=int, help="of the readers, too; default: the model's own")
     parser.add_argument("--others", nargs="*", choices=readers.MAKES, default=[], help="further readers")
     parser.add_argument("--share", type=float, default=0.7, help="of the decoder after, in the mean")
     parser.add_argument("--data-dir", type=Path, required=True)
@@ -42,7 +42,8 @@ def main() -> None:
     if not run.config.exists():
         stages = {READER: options.reader, EDITS: options.epochs}
         weights = {name: getattr(options, name) for name in ("seen", "hold", "shown")}
-        begin(source, run, options.data_dir, stages, weights, with_map=True, disturb=False)
+        changes = {} if options.seed is None else {"seed": options.seed}
+        begin(source, run, options.data_dir, stages, weights, with_map=True, disturb=False, **changes)
     readers.train(run, options.data_dir, options.others)
     before, after = runs.read_tensors(source.model), runs.read_tensors(run.model)
     runs.write_tensors(target.model, mean(before, after, options.share))
