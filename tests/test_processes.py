@@ -40,6 +40,33 @@ with joined(torch.device("cpu")) as processes:
 """
 
 
+_ENDED = """
+import os, torch
+from csvae_cli.errors import WorkError
+from csvae_cli.processes import joined
+with joined(torch.device("cpu")) as processes:
+    processes.any(False, torch.device("cpu"))
+    if processes.first:
+        try:
+            processes.any(False, torch.device("cpu"))
+        except WorkError as error:
+            print(error, flush=True)
+    os._exit(0)
+"""
+
+_PREPARED = """
+import time, torch
+from pathlib import Path
+from csvae_cli.processes import joined
+with joined(torch.device("cpu")) as processes, processes.one_before_others():
+    if processes.first:
+        time.sleep(0.5)
+        Path("prepared").touch()
+    else:
+        assert Path("prepared").exists()
+"""
+
+
 @pytest.fixture(autouse=True)
 def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -75,6 +102,16 @@ def _log(run: str) -> list[dict[str, object]]:
 def test_gradients_of_parts_are_averaged_to_those_of_the_whole() -> None:
     for ended in _side_by_side(sys.executable, "-c", _AVERAGE):
         assert ended.returncode == 0, ended.stderr
+
+
+def test_one_that_ends_is_named_as_the_reason() -> None:
+    first, _ = _side_by_side(sys.executable, "-c", _ENDED)
+    assert first.stdout.startswith("Another of the processes has ended"), first.stderr
+
+
+def test_what_is_prepared_is_prepared_once_on_a_machine() -> None:
+    for done in _side_by_side(sys.executable, "-c", _PREPARED):
+        assert done.returncode == 0, done.stderr
 
 
 def test_two_processes_train_stop_together_and_one_goes_on() -> None:

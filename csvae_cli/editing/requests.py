@@ -30,7 +30,7 @@ def attribute_of(model: Model, name: str | None) -> int:
 
 def framing_of(model: Model, align: Align, face: str, eyes: str | None, inputs: Sequence[Path]) -> Framing:
     """Where the model is to look in its inputs. Raises RequestError where options exclude each other."""
-    if eyes is not None and not (len(inputs) == 1 and runs.is_file(inputs[0])):
+    if eyes is not None and (len(inputs) != 1 or (not runs.is_file(inputs[0]) and inputs[0].exists())):
         raise RequestError("--eyes says where they are in one picture; name that one alone.")
     return Framing(searched(model), align, parse_face(face), parse_eyes(eyes) if eyes is not None else None)
 
