@@ -130,24 +130,34 @@ def test_styles_that_the_subspace_does_not_have(
     _refused(capsys, 2, [*common, "--also", "hat"], "hat")
 
 
-def test_options_that_nothing_would_follow(
+def test_what_does_nothing_is_said(
     trained: Path, face: Path, celeba: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     of = ["--model", str(trained)]
-    edit = ["transfer", str(face), "--attr", "glasses", *of]
-    _refused(capsys, 2, [*edit, "--steps", "5"], "--steps", "--pc 1")
-    _refused(capsys, 2, [*edit, "--grid", "2x2", "--steps", "3"], "--steps")
-    _refused(capsys, 2, [*edit, "--off", "--span", "2"], "--span")
-    _refused(capsys, 2, [*edit, "--style-from", str(face), "--span", "2"], "--span")
-    for plane in (["--grid", "2x2"], ["--span", "2"]):
-        _refused(capsys, 2, ["grid", *plane, *of, "--out", "s.png"], "one picture")
-        _refused(capsys, 2, ["grid", str(face), str(face), *plane, *of, "--out", "s.png"], "one picture")
-    both = ["grid", str(face), "--attr", "glasses", "--attr", "facial-hair", *of, "--out", "s.png"]
-    _refused(capsys, 2, [*both, "--grid", "5x7"], "3x3")
-    _refused(capsys, 2, ["encode", str(face), "--split", "test", *of], "--dataset")
-    train = ["train", "--dataset", "celeba-glasses", "--data-dir", str(celeba)]
-    for kind in ("vae", "condvae", "condvae-info"):
-        _refused(capsys, 2, [*train, "--kind", kind, "--w-dim", "3"], kind, "--w-dim")
+    edit = ["transfer", str(face), "--attr", "glasses", "--force", *of]
+    people = ["grid", str(face), str(face), "--out", "s.png", "--force", *of]
+    both = ["grid", str(face), "--attr", "glasses", "--attr", "facial-hair", "--out", "b.png", *of]
+    train = ["train", "--dataset", "celeba-glasses", "--data-dir", str(celeba), "--dry-run", "--kind"]
+    for command, word in (
+        ([*edit, "--steps", "5"], "--steps"),
+        ([*edit, "--grid", "1x2", "--steps", "3"], "--steps"),
+        ([*edit, "--off", "--span", "2"], "--span"),
+        ([*edit, "--style-from", str(face), "--span", "2"], "--span"),
+        ([*people, "--grid", "2x2"], "--grid"),
+        ([*people, "--span", "2"], "--span"),
+        ([*both, "--grid", "5x7"], "3x3"),
+        (["encode", str(face), "--split", "test", *of], "--split"),
+        *(([*train, kind, "--w-dim", "3"], "--w-dim") for kind in ("vae", "condvae", "condvae-info")),
+    ):
+        assert main(command) == 0, command
+        assert word in capsys.readouterr().err
+    for command in (
+        [*edit, "--pc", "1", "--steps", "2", "--span", "1"],
+        people,
+        [*train, "csvae", "--w-dim", "3"],
+    ):
+        assert main(command) == 0
+        assert "--" not in capsys.readouterr().err
 
 
 def test_pairs_that_cannot_be_read(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:

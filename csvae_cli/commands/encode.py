@@ -66,7 +66,7 @@ def encode(
     if dataset is not None and (eyes is not None or face != "largest" or align is not Align.auto):
         raise RequestError("--face, --eyes and --align are for pictures; leave them out with --dataset.")
     if dataset is None and split is not None:
-        raise RequestError("--split is a part of a --dataset; leave it out with pictures.")
+        output.say("csvae: --split is a part of a --dataset; with pictures it does nothing.")
     compute = resolve(device, precision.value)
     if dataset is not None:
         result = encoding.encode_dataset(

@@ -3,11 +3,12 @@
 import csv
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
 
-from csvae_cli import runs
+from csvae_cli import output, runs
 from csvae_cli.data.framing import Align, Framing, parse_eyes, parse_face
 from csvae_cli.editing.editor import searched
 from csvae_cli.editing.pictures import find_inputs
@@ -57,7 +58,7 @@ def check(
     *,
     overview: bool = False,
 ) -> None:
-    """Raises RequestError where options exclude each other or nothing is asked for.
+    """Raises RequestError where options exclude each other or nothing is asked for; says what does nothing.
 
     overview: a sheet or an animation of each input's styles is asked for.
     """
@@ -70,10 +71,13 @@ def check(
             "Name at least one picture or folder, as in csvae transfer face.jpg --attr glasses."
         )
     if request.steps is not None and not request.components:
-        raise RequestError("--steps says how many pictures there are along a --pc; name one, as in --pc 1.")
+        output.say(
+            "csvae: --steps says how many pictures there are along a --pc; without one it does nothing."
+        )
     if request.span is not None and not request.components and request.grid is None:
-        raise RequestError("--span says how far --pc and --grid reach; ask for one of them, as in --pc 1.")
-    if (pairs is not None or style_from is not None) and request != StyleRequest():
+        output.say("csvae: --span says how far --pc and --grid reach; without one it does nothing.")
+    asked = replace(request, steps=None, span=None)
+    if (pairs is not None or style_from is not None) and asked != StyleRequest():
         raise RequestError(
             "The style comes from a picture or from --pc, --grid, --at, --off, --own, not both."
         )

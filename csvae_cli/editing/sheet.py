@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from csvae_cli import runs, sheets
+from csvae_cli import output, runs, sheets
 from csvae_cli.data.batches import from_pictures, to_pictures
 from csvae_cli.data.encoding import take
 from csvae_cli.data.framing import Framed
@@ -44,7 +44,7 @@ def plane_of(size: str | None, span: float | None, attrs: Sequence[str]) -> Plan
     found = parse_grid(size) if size is not None else _SIZE
     if len(attrs) == 2:
         if size is not None and max(found) > _WITHIN:
-            raise RequestError(f"--grid {size}: a grid of grids has at most {_WITHIN}x{_WITHIN} of each.")
+            output.say(f"csvae: --grid {size}: a grid of grids has at most {_WITHIN}x{_WITHIN} of each.")
         found = (min(found[0], _WITHIN), min(found[1], _WITHIN))
     return Plane(found, span or SPAN, asked=size is not None or span is not None)
 
@@ -101,12 +101,12 @@ def write(
         pages = [_both(editor, one[None], attributes, plane) for one in x]
     elif len(labels) == 1:
         pages = [_plane(editor, x, attribute, plane) for attribute in attributes]
-    elif plane.asked:
-        raise RequestError(
-            "--grid and --span are for the plane of styles of one picture, or of two attributes named by "
-            "--attr; leave them out, or name one picture."
-        )
     else:
+        if plane.asked:
+            output.say(
+                "csvae: --grid and --span are for the plane of styles of one picture, or of two attributes "
+                "named by --attr; a sheet of several people has neither."
+            )
         pages = [_people(editor, x, attribute, labels) for attribute in attributes]
     runs.write(path, sheets.png(sheets.stack(pages)))
     return [framed for _, (_, framed) in found], failed

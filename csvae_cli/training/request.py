@@ -158,8 +158,8 @@ def _prepare(request: Request, processes: Processes) -> tuple[RunConfig, Dataset
     network = _network(request, facts, kind, initial)
     model, training = chosen_preset(kind, network, facts)
     if request.w_dim is not None:
-        if kind not in ("csvae", "flow-csvae"):
-            raise RequestError(f"--w-dim is for csvae and flow-csvae; {kind} has no such W.")
+        if kind not in ("csvae", "flow-csvae") and processes.first:
+            output.say(f"csvae: --w-dim is for csvae and flow-csvae; {kind} has no such W.")
         model = replace(model, w_dim=request.w_dim)
     if initial is not None and kind == "flow-csvae":
         model, training = map_alone(model, training, initial.config.model, facts, request.epochs)
