@@ -31,6 +31,11 @@ def _refused(capsys: pytest.CaptureFixture[str], code: int, arguments: list[str]
     assert sorted(Path().rglob("*")) == before
 
 
+def _csvae(*arguments: str, **options: Any) -> "subprocess.CompletedProcess[Any]":
+    command = [sys.executable, "-m", "csvae_cli", *arguments]
+    return subprocess.run(command, check=False, **{"capture_output": True, **options})
+
+
 def test_an_unknown_data_set(capsys: pytest.CaptureFixture[str]) -> None:
     _refused(capsys, 2, ["train", "--dataset", "celeba-glases"], "celeba-glasses")
 
@@ -336,23 +341,13 @@ def test_what_no_picture_says_cannot_be_kept(
 def test_an_answer_that_has_no_room() -> None:
     for command in (["datasets"], ["datasets", "--json"], ["--version"], ["--help"]):
         with Path("/dev/full").open("w") as full:
-            done = subprocess.run(
-                [sys.executable, "-m", "csvae_cli", *command],
-                stdout=full,
-                stderr=subprocess.PIPE,
-                text=True,
-                check=False,
-            )
+            piped = {"capture_output": False, "stdout": full, "stderr": subprocess.PIPE}
+            done = _csvae(*command, **piped, text=True)
         assert done.returncode == 1
         assert done.stderr.count("stdout: No space left on device") == 1
         assert "bug" not in done.stderr
         assert "Traceback" not in done.stderr
         assert "Exception" not in done.stderr
-
-
-def _csvae(*arguments: str, **options: Any) -> "subprocess.CompletedProcess[bytes]":
-    command = [sys.executable, "-m", "csvae_cli", *arguments]
-    return subprocess.run(command, check=False, **{"capture_output": True, **options})
 
 
 def test_nobody_listens(face: Path) -> None:

@@ -51,13 +51,14 @@ def encode(
     Example: csvae encode faces/ --out codes.npz
     """
     from csvae_cli import output
+    from csvae_cli.commands import answers
     from csvae_cli.data.dataset import named_split
     from csvae_cli.data.framing import summary
     from csvae_cli.device import resolve
     from csvae_cli.editing import encoding
     from csvae_cli.editing.editor import Editor
     from csvae_cli.editing.requests import framing_of
-    from csvae_cli.errors import RequestError, WorkError
+    from csvae_cli.errors import RequestError
     from csvae_cli.processes import of_environment
     from csvae_cli.runs import load
 
@@ -78,13 +79,5 @@ def encode(
         result = encoding.encode_pictures(editor, inputs, out)
         if result.rows:
             output.say(f"csvae: {summary(result.framed)}")
-    for failure in result.failed:
-        output.say(f"csvae: {failure.reason}")
-        if as_json:
-            output.answer_json(failure.as_json())
-    if as_json:
-        output.answer_json({"output": str(out) if result.rows else None, "rows": result.rows})
-    elif result.rows:
-        output.answer(str(out))
-    if result.failed:
-        raise WorkError(f"{len(result.failed)} of {len(result.framed) + len(result.failed)} inputs failed.")
+    count = len(result.framed) + len(result.failed)
+    answers.one_file(out if result.rows else None, result.failed, count, as_json=as_json, rows=result.rows)

@@ -67,12 +67,12 @@ def grid(
     Example: csvae grid
     """
     from csvae_cli import output
+    from csvae_cli.commands import answers
     from csvae_cli.data.framing import summary
     from csvae_cli.device import resolve
     from csvae_cli.editing import sheet
     from csvae_cli.editing.editor import Editor
     from csvae_cli.editing.requests import framing_of
-    from csvae_cli.errors import WorkError
     from csvae_cli.runs import load
 
     plane = sheet.plane_of(size, span, attrs)
@@ -83,14 +83,5 @@ def grid(
     framed, failed = sheet.write(editor, inputs, attrs, plane, target)
     if framed:
         output.say(f"csvae: {summary(framed)}")
-    for failure in failed:
-        output.say(f"csvae: {failure.reason}")
-        if as_json:
-            output.answer_json(failure.as_json())
-    drawn = bool(framed) or not failed
-    if as_json:
-        output.answer_json({"output": str(target) if drawn else None, "model": loaded.name})
-    elif drawn:
-        output.answer(str(target))
-    if failed:
-        raise WorkError(f"{len(failed)} of {len(framed) + len(failed)} inputs failed.")
+    drawn = target if framed or not failed else None
+    answers.one_file(drawn, failed, len(framed) + len(failed), as_json=as_json, model=loaded.name)

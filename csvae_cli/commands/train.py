@@ -1,6 +1,6 @@
 """csvae train."""
 
-import json
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -136,8 +136,8 @@ def train(
             "--dry-run is for a new training; csvae info says what a run is and how far it got."
         )
     if dry_run:
-        settings = to_json(request.plan(chosen))
-        output.answer_json(json.loads(settings)) if as_json else output.answer(settings.rstrip())
+        plan = request.plan(chosen)
+        output.answer_json(asdict(plan)) if as_json else output.answer(to_json(plan).rstrip())
         return
     if run is not None and not resume:
         raise RequestError(

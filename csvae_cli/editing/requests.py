@@ -3,7 +3,6 @@
 import csv
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
@@ -76,8 +75,8 @@ def check(
         )
     if request.span is not None and not request.components and request.grid is None:
         output.say("csvae: --span says how far --pc and --grid reach; without one it does nothing.")
-    asked = replace(request, steps=None, span=None)
-    if (pairs is not None or style_from is not None) and asked != StyleRequest():
+    none = StyleRequest(steps=request.steps, span=request.span)
+    if (pairs is not None or style_from is not None) and request != none:
         raise RequestError(
             "The style comes from a picture or from --pc, --grid, --at, --off, --own, not both."
         )
