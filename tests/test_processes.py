@@ -166,6 +166,14 @@ def test_a_batch_that_cannot_be_shared_is_refused(
     assert "--batch-size 64" in said
 
 
+def test_examples_that_cannot_be_shared_are_refused_before_the_training(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "100000")
+    assert main([*ROLL[:-4], "--batch-size", "400000", "--dry-run"]) == 2
+    assert "examples are too few for 100000 processes" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 7])
 def test_every_item_has_one_process(count: int) -> None:
     items = list(range(5))

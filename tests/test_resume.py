@@ -105,6 +105,24 @@ def test_a_training_in_stages_is_killed_and_resumed(lines: int, tmp_path: Path, 
     _same(out, staged)
 
 
+def test_the_best_of_a_map_is_one_that_was_ended(tmp_path: Path, staged: Path) -> None:
+    """What the end of a map does (`Kind.end_map`) costs likelihood, and is what makes z clean."""
+    out = tmp_path / "run"
+    shutil.copytree(staged, out)
+    config = json.loads((out / "config.json").read_text())
+    config["training"]["report_every"] = 10
+    (out / "config.json").write_text(json.dumps(config))
+    checkpoints = out / "checkpoint"
+    shutil.rmtree(checkpoints / "epoch-0011")
+    assert main(["train", "--resume", str(out)]) == 0
+    shutil.rmtree(checkpoints / "epoch-0011")
+    before = checkpoints / "epoch-0010" / "state.json"
+    before.write_text(json.dumps({**json.loads(before.read_text()), "best": -1e30}))
+    (out / "best.safetensors").unlink()
+    assert main(["train", "--resume", str(out)]) == 0
+    assert (out / "best.safetensors").read_bytes() == (out / "model.safetensors").read_bytes()
+
+
 def test_a_finished_training_in_stages_goes_on_in_its_last_one(tmp_path: Path, staged: Path) -> None:
     out = tmp_path / "run"
     shutil.copytree(staged, out)

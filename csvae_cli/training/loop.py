@@ -55,6 +55,11 @@ class Stage:
     first: int
     epochs: int
 
+    @property
+    def end(self) -> int:
+        """The epoch after its last one, which is the number of epochs that are done as it ends."""
+        return self.first + self.epochs
+
 
 def stage_at(config: TrainingConfig, epoch: int) -> Stage:
     """The stage that an epoch (from 0) belongs to; after the last epoch the last stage."""
@@ -95,9 +100,6 @@ def train(
         batches = codes if on_codes and codes is not None else pictures
         model.expect(batches.y)
         batch = min(config.batch_size, len(batches)) // processes.count * processes.count
-        if processes.count > 1 and batch < 2 * processes.count:
-            few = f"{len(batches)} examples are too few for {processes.count} processes"
-            raise WorkError(f"{few}; start fewer.")
         steps = len(batches) // batch
         model.stage = stage.name
         model.train()
@@ -132,7 +134,7 @@ def train(
         rate = learning_rate(config, state.epoch)
         state.epoch, state.step, state.sums = state.epoch + 1, 0, {}
         model.stage = None
-        if on_codes and state.epoch == stage.first + stage.epochs:
+        if on_codes and state.epoch == stage.end:
             _end_map(model.eval(), batches, len(pictures), processes)
         yield Epoch(state.epoch, means, speed, rate, stage.name)
 

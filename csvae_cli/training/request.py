@@ -108,9 +108,9 @@ def resume(request: Request, run_path: Path | None) -> Trained | None:
     config = replace(config, precision=precision, data=replace(config.data, data_dir=given))
     data_dir = Path(given) if given else None
     with joined(compute.device) as processes, runs.owned(run) if of_environment().first else nullcontext():
-        _check_shared(config.training)
         with processes.one_before_others():
             data = sources.read(config.data.dataset, data_dir, config.model.keep, config.data.labels)
+        _check_shared(config.training, data)
         # Stopped before the first checkpoint, it begins where it began.
         starts_anew = config.init_from is not None and not checkpoint.begun(run)
         initial = runs.load(config.init_from, request.runs) if starts_anew else None
@@ -167,7 +167,7 @@ def _prepare(request: Request, processes: Processes) -> tuple[RunConfig, Dataset
         training = of_epochs(model, training, request.epochs)
     given = {name: getattr(request, name) for name in ("batch_size", "seed")}
     training = replace(training, **{name: value for name, value in given.items() if value is not None})
-    _check_shared(training)
+    _check_shared(training, data)
     if initial is not None and kind != "flow-csvae":
         _check_same(initial, model)
     config = RunConfig(
@@ -198,8 +198,12 @@ def _check_same(initial: runs.Model, model: ModelConfig) -> None:
         )
 
 
-def _check_shared(training: TrainingConfig) -> None:
+def _check_shared(training: TrainingConfig, data: Dataset) -> None:
+    """Raises RequestError where processes cannot share batches evenly, at least two examples each."""
     count = of_environment().count
+    examples = len(data.splits["train"])
+    if count > 1 and examples < 2 * count:
+        raise RequestError(f"{examples} examples are too few for {count} processes; start fewer.")
     if training.batch_size % count or training.batch_size < 2 * count:
         fitting = max(-(-training.batch_size // count), 2) * count
         raise RequestError(

@@ -156,7 +156,7 @@ class _Saver:
         if report is not None:
             line |= {"valid": report.terms, "leak": report.leak}
         stage = stage_at(self.config.training, epoch.epoch - 1)
-        ended = stage.name == MAP and epoch.epoch == stage.first + stage.epochs
+        ended = stage.name == MAP and epoch.epoch == stage.end
         if epoch.epoch - 1 == stage.first or ended:
             # What a stage learns, the one before has not, nor a map what its end does.
             self.standing = replace(self.standing, best=None)
