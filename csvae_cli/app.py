@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 1 failed, 2 wrong request, 130, 143 stopped."""
     arguments = None if argv is None else list(argv)  # of sys.argv wildcards are expanded where no shell does
     try:
-        result = typer.main.get_command(app).main(arguments, prog_name="csvae", standalone_mode=True)
+        typer.main.get_command(app).main(arguments, prog_name="csvae", standalone_mode=True)
     except SystemExit as stop:
         if stop.code == _INTERRUPTED:  # Typer's answer to Ctrl-C
             output.say("csvae: stopped.")
@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "(CSVAE_DEBUG=1 shows where)."
         )
         return 1
-    return int(result or 0)
+    return 0
 
 
 def run() -> None:

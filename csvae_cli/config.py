@@ -13,7 +13,8 @@ from csvae_cli.errors import RequestError, one_of
 FORMAT = 1
 
 KindName = Literal["flow-csvae", "csvae", "condvae-info", "condvae", "vae"]
-NetworkName = Literal["paper", "light", "large", "points"]
+PictureNetwork = Literal["light", "large", "paper"]
+NetworkName = Literal[PictureNetwork, "points"]
 Precision = Literal["auto", "fp32", "bf16"]
 Schedule = Literal["constant", "cosine", "multistep"]
 
@@ -135,9 +136,9 @@ class TrainingConfig:
     report_every: int = 10
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "report_every", "adversary_steps"):
+        for name in ("epochs", "report_every", "adversary_steps"):
             if getattr(self, name) < 1:
-                raise RequestError(f"--{name.replace('_', '-')} must be at least 1.")
+                raise RequestError(f"{name} must be at least 1.")
         if self.stages and sum(self.stages.values()) != self.epochs:
             raise RequestError("The stages' epochs do not add up to epochs.")
         if self.batch_size < 2:

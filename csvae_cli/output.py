@@ -4,10 +4,11 @@ Rich is imported when something is drawn, not before: `--help` must not pay for 
 """
 
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -79,7 +80,9 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, 
     drawn = Table(title=title, box=box.SIMPLE, title_justify="left", pad_edge=False)
     for position, name in enumerate(columns):
         numeric = bool(rows) and all(_is_number(row[position]) for row in rows)
-        drawn.add_column(name, justify="right" if numeric else "left")
+        # Names in the first column are to be typed elsewhere: they stay whole, and nothing else is cut.
+        justify: Literal["right", "left"] = "right" if numeric else "left"
+        drawn.add_column(name, justify=justify, no_wrap=position == 0, overflow="fold")
     for row in rows:
         drawn.add_row(*row)
     with nullcontext() if error else _writing():
@@ -184,6 +187,8 @@ def _bar(share: float, width: int = 24) -> str:
 
 
 def _duration(seconds: float) -> str:
+    if seconds == math.inf:
+        return "…"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -10,6 +10,8 @@ from typing import Any
 
 from csvae_cli.config import KindName, ModelConfig, NetworkName, TrainingConfig
 from csvae_cli.errors import RequestError, one_of
+from models.flow_csvae import AUTOENCODER, EDITS, PLAIN_READER, READER
+from models.kind import MAP
 
 
 @dataclass(frozen=True)
@@ -170,17 +172,17 @@ def stages_of(model: ModelConfig, epochs: int, *, disturbed: bool = False) -> di
     twelfth = epochs // 12
     shares = (epochs // 15, twelfth, twelfth) if disturbed else (twelfth, 3 * epochs // 8, epochs // 8)
     reader, mapped, edits = (max(share, 1) for share in shares)
-    before = {} if points else {"reader": reader}
-    after = {"map": mapped}
+    before = {} if points else {READER: reader}
+    after = {MAP: mapped}
     if not points and not model.exclusive:
         if disturbed:
-            after["plain-reader"] = max(epochs // 40, 1)
-        after["edits"] = edits
+            after[PLAIN_READER] = max(epochs // 40, 1)
+        after[EDITS] = edits
     autoencoding = epochs - sum(before.values()) - sum(after.values())
     if autoencoding < 1:
         least = epochs - autoencoding + 1
         raise RequestError(f"flow-csvae needs at least {least} epochs, one for each stage, not {epochs}.")
-    return {**before, "autoencoder": autoencoding, **after}
+    return {**before, AUTOENCODER: autoencoding, **after}
 
 
 def of_epochs(model: ModelConfig, training: TrainingConfig, epochs: int) -> TrainingConfig:
@@ -196,23 +198,23 @@ def extended(training: TrainingConfig, epochs: int, done: int, *, begun: bool = 
     last one, is that much longer or shorter. begun: the next epoch, too, which its stage then has to have.
     Raises RequestError where it would end before now.
     """
-    if epochs <= done and epochs != training.epochs:
-        raise RequestError(f"--epochs {epochs} is too few for what is done already; the least is {done + 1}.")
-    stages, before = dict(training.stages), 0
+    if epochs == training.epochs:
+        return training
+    stages, before = dict(training.stages) or {"": training.epochs}, 0
     for name, count in stages.items():
         last = name == list(stages)[-1]
         if done < before + count or last:
-            stages[name] += epochs - training.epochs
-            ends = name == "map" and done < before + count  # a map is finished as its last epoch ends
-            needed = max(done - before + (begun or ends), 1)
-            if stages[name] < needed:
-                least = training.epochs - count + needed
+            # As its last epoch ends, a map is finished, and so is a training.
+            needed = max(done - before + (begun or last or name == MAP), 1)
+            least = training.epochs - count + needed
+            if epochs < least:
                 raise RequestError(
                     f"--epochs {epochs} is too few for what is done already; the least is {least}."
                 )
+            stages[name] += epochs - training.epochs
             break
         before += count
-    return replace(training, epochs=epochs, stages=stages)
+    return replace(training, epochs=epochs, stages=stages if training.stages else {})
 
 
 def map_alone(
@@ -236,8 +238,8 @@ def map_alone(
     reading = 0 if model.network == "points" else max(count // 4, 1)
     if reading == count:
         raise RequestError("--from needs at least 2 epochs, one for each stage, not 1.")
-    reader = {"reader": reading} if reading else {}
-    stages = {**reader, "map": count - reading}
+    reader = {READER: reading} if reading else {}
+    stages = {**reader, MAP: count - reading}
     return (
         replace(model, latent_dim=latent_dim),
         replace(training, epochs=count, stages=stages, report_every=count),

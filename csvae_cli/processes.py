@@ -128,9 +128,24 @@ def _answered() -> Iterator[None]:
 
 
 def of_environment() -> Processes:
-    """As torchrun says in the environment; a process by itself where nobody says anything."""
-    rank, count, local = (int(os.environ.get(name, "0")) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
-    return Processes(rank, max(count, 1), local)
+    """As torchrun says in the environment; a process by itself where nobody says of how many it is one.
+
+    Raises RequestError where what is said is no number.
+    """
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+    try:
+        rank, count, local = (int(os.environ.get(name) or 0) for name in names)
+    except ValueError as error:
+        raise RequestError(
+            f"{', '.join(names)} in the environment are numbers that torchrun sets; unset them to work alone."
+        ) from error
+    return Processes(rank, count, local) if count > 1 else ALONE
+
+
+def refuse_several(command: str) -> None:
+    """Raises RequestError where torchrun started several processes at what one does."""
+    if of_environment().count > 1:
+        raise RequestError(f"csvae {command} is one process's work; start it without torchrun.")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -76,7 +77,13 @@ class Run:
 
     @property
     def sheet(self) -> Path:
+        """There once the training is over: of its last epoch."""
         return self.path / "samples" / "sheet.png"
+
+    @property
+    def resumed_by(self) -> str:
+        """The command that goes on with its training."""
+        return shlex.join(["csvae", "train", "--resume", str(self.path)])
 
 
 @dataclass(frozen=True)
@@ -170,7 +177,7 @@ def owned(run: Run) -> Iterator[None]:
 
 
 def write(path: Path, data: bytes) -> None:
-    """The file appears whole or not at all: written beside, flushed, given its mode, renamed.
+    """The file appears whole or not at all: written beside, flushed, renamed.
 
     Raises WorkError where it cannot be written; what was there before stays then.
     """
@@ -287,6 +294,9 @@ def find(ref: str | None, root: Path, *, trained: bool = False) -> Run:
     if is_file(path):
         path = path.parent
     if not is_file(path / "config.json"):
+        for missing in (path, root / path):
+            if missing.suffix == ".safetensors" and is_file(missing.parent / "config.json"):
+                raise RequestError(f"{missing.parent} has no {missing.name}; leave the name of the file out.")
         raise RequestError(
             f"{ref} is not a run directory (it has no config.json); csvae info shows the newest."
         )
@@ -310,9 +320,7 @@ def load(ref: str | None, root: Path) -> Model:
     config = read_config(run.config)
     weights = _named(ref, root) if ref is not None and ref.endswith(".safetensors") else run.model
     if not weights.exists():
-        raise RequestError(
-            f"{run.path} has no trained weights yet; go on with csvae train --resume {run.path}."
-        )
+        raise RequestError(f"{run.path} has no trained weights yet; go on with {run.resumed_by}.")
     with torch.random.fork_rng(devices=[]):  # what only training needs may be missing: then it is this
         torch.manual_seed(0)
         kind = build(config.model.kind, **config.model.build_options())

@@ -369,6 +369,17 @@ def test_weights_are_found_under_the_runs(trained: Path, face: Path) -> None:
     assert main(command) == 0
 
 
+def test_weights_that_a_run_has_not_yet(
+    trained: Path, face: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ref = str(trained / "bets.safetensors")
+    assert main(["transfer", str(face), "--attr", "glasses", "--model", ref]) == 2
+    assert f"{trained} has no bets.safetensors" in capsys.readouterr().err
+    short = f"{trained.name}/bets.safetensors"
+    assert main(["info", short, "--runs", str(trained.parent)]) == 2
+    assert "has no bets.safetensors" in capsys.readouterr().err
+
+
 def test_the_best_weights_have_statistics_of_their_own(trained: Path, tmp_path: Path) -> None:
     run = runs.Run(tmp_path / "run")
     shutil.copytree(trained, run.path)
@@ -571,3 +582,13 @@ def test_datasets_counts_what_is_there(celeba: Path, capsys: pytest.CaptureFixtu
     lines = {line["dataset"]: line for line in map(json.loads, capsys.readouterr().out.splitlines())}
     assert lines["celeba-glasses"]["splits"]["train"]["glasses"] == 12
     assert lines["toy-faces"]["ready"]
+
+
+def test_names_that_are_to_be_typed_are_whole_on_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["datasets"]) == 0
+    answer = capsys.readouterr().out
+    assert "\n celeba-glasses-facial-hair " in answer
+    assert "…" not in answer

@@ -39,6 +39,8 @@ def test_a_training_that_goes_on_for_longer_leaves_what_is_over_as_it_was():
     assert shorter.stages == {"reader": 2, "autoencoder": 2, "map": 9, "edits": 3}
     with pytest.raises(RequestError, match="the least is 16"):
         extended(training, 15, done=4)
+    with pytest.raises(RequestError, match="the least is 16"):  # and not 5, which would be refused again
+        extended(training, 4, done=4)
 
 
 def test_a_stage_that_is_made_shorter_ends_with_a_whole_epoch():

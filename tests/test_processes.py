@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from csvae_cli.app import main
-from csvae_cli.processes import Processes
+from csvae_cli.errors import RequestError
+from csvae_cli.processes import ALONE, Processes, of_environment
 
 CSVAE = str(Path(sys.executable).with_name("csvae"))
 TORCHRUN = [str(Path(sys.executable).with_name("torchrun")), "--standalone", "--nproc-per-node", "2"]
@@ -172,6 +173,28 @@ def test_examples_that_cannot_be_shared_are_refused_before_the_training(
     monkeypatch.setenv("WORLD_SIZE", "100000")
     assert main([*ROLL[:-4], "--batch-size", "400000", "--dry-run"]) == 2
     assert "examples are too few for 100000 processes" in capsys.readouterr().err
+
+
+def test_a_rank_that_an_environment_names_for_other_reasons_is_nobody_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Job scripts leave such names behind: without WORLD_SIZE there is one process, which does everything."""
+    monkeypatch.setenv("RANK", "3")
+    assert of_environment() == ALONE
+    monkeypatch.setenv("WORLD_SIZE", "")
+    assert of_environment() == ALONE
+    monkeypatch.setenv("WORLD_SIZE", "many")
+    with pytest.raises(RequestError, match="unset them"):
+        of_environment()
+
+
+@pytest.mark.parametrize("command", [["evaluate"], ["reproduce", "swiss-roll"]])
+def test_what_one_process_does_is_refused_to_several(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert main(command) == 2
+    assert "without torchrun" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7])

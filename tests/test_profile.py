@@ -1,11 +1,15 @@
 """csvae train --profile."""
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
+import torch
 
 from csvae_cli.app import main
+from csvae_cli.errors import StoppedError
+from csvae_cli.training.profile import Profile
 
 
 def test_a_profile_leaves_a_trace_and_says_where_the_time_goes(
@@ -31,6 +35,24 @@ def test_a_profile_is_of_steps_of_one_epoch(tmp_path: Path) -> None:
     )  # 25 steps an epoch: the second and third tick are not one's
     events = json.loads((out / "trace.json").read_text())["traceEvents"]
     assert [event.get("name", "") for event in events].count("Optimizer.step#Adam.step") == 40
+
+
+def test_a_profile_is_shown_of_a_training_that_is_stopped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    profile = Profile(tmp_path / "trace.json")
+
+    def stopped() -> None:
+        with profile.shown():
+            for left in (100, 90, 80):
+                torch.ones(2).sum()
+                profile.tick(left)
+            raise StoppedError("Stopped.", signal.SIGINT)
+
+    with pytest.raises(StoppedError):
+        stopped()
+    assert "Where the time goes" in capsys.readouterr().err
+    assert (tmp_path / "trace.json").exists()
 
 
 def test_a_training_that_is_too_short_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -272,6 +272,11 @@ def test_options_that_resume_cannot_change(trained: Path, capsys: pytest.Capture
     _refused(capsys, 2, ["train", "toy-faces"], "--dataset NAME")
 
 
+def test_a_seed_that_generators_have_no_room_for(capsys: pytest.CaptureFixture[str]) -> None:
+    _refused(capsys, 2, ["train", "--dataset", "swiss-roll", "--seed", "20261129093000"], "--seed")
+    _refused(capsys, 2, ["reproduce", "swiss-roll", "--seed", "20261129093000"], "--seed")
+
+
 def test_networks_that_do_not_fit(capsys: pytest.CaptureFixture[str]) -> None:
     _refused(capsys, 2, ["train", "--dataset", "swiss-roll", "--network", "paper"], "points")
 

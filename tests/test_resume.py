@@ -240,6 +240,24 @@ def test_a_training_goes_on_in_the_precision_and_with_the_data_that_it_was_given
     assert "fp32 as asked" in capsys.readouterr().err
     config = runs.read_config(runs.Run(out).config)
     assert (config.precision, config.data.data_dir) == ("fp32", str(tmp_path))
+    assert main(["train", "--resume", str(out), "--epochs", "3", "--precision", "auto"]) == 0
+    assert "as asked" not in capsys.readouterr().err
+    assert runs.read_config(runs.Run(out).config).precision == "auto"
+
+
+def test_a_training_that_is_made_longer_has_no_end_until_it_comes(tmp_path: Path) -> None:
+    """`csvae reproduce` takes the sheet of the last epoch for the end of a training."""
+    out = tmp_path / "my run"
+    assert main([*_train(out)[3:], "--epochs", "1"]) == 0
+    assert (out / "samples" / "sheet.png").exists()
+    command = [sys.executable, "-m", "csvae_cli", "train", "--resume", str(out), "--epochs", "900"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, stdout=subprocess.DEVNULL)
+    with ended(process):
+        _wait_for(out / "log.jsonl", process, lines=2)
+        process.send_signal(signal.SIGTERM)
+        _, error = process.communicate(timeout=120)
+    assert f"csvae train --resume '{out}'" in error
+    assert not (out / "samples" / "sheet.png").exists()
 
 
 def test_two_checkpoints_are_kept(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from conftest import write_celeba
 from sklearn.datasets import make_swiss_roll
 
 from csvae_cli.data.dataset import SPLITS
-from csvae_cli.data.sources import SOURCES, entry, open_source, read
+from csvae_cli.data.sources import SOURCES, entry, open_source, place, read
 
 EXPRESSIONS = {"fer2013", "ckplus", "tfd"}
 POINTS = {"swiss-roll": 3, "swiss-roll-across": 3}
@@ -25,6 +25,18 @@ def celeba_with_more(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows[number] = f"{row.rpartition(' ')[0]} {hat} {bangs} {smile}"
     path.write_text("\n".join([count, f"{header} Bangs Smiling", *rows]) + "\n")
     return root
+
+
+def test_where_data_is(celeba_with_more: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a user says now goes first, then where a run had its data from, then the environment."""
+    here, gone, named = str(celeba_with_more), str(tmp_path / "gone"), tmp_path / "named"
+    assert place("celeba-glasses", None, None) is None
+    assert place("celeba-glasses", None, gone) == Path(gone)
+    monkeypatch.setenv("CSVAE_DATA", str(named))
+    assert place("celeba-glasses", tmp_path, here) == tmp_path
+    assert place("celeba-glasses", None, here) == celeba_with_more
+    assert place("celeba-glasses", None, gone) == named
+    assert place("fer2013", None, here) == named  # of another data set than the run's
 
 
 @pytest.mark.parametrize("name", [name for name in SOURCES if name not in EXPRESSIONS])

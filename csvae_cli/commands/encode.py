@@ -8,7 +8,6 @@ import typer
 from csvae_cli.commands.options import (
     RUNS,
     Align,
-    AlignOption,
     DataDir,
     Device,
     Eyes,
@@ -18,7 +17,6 @@ from csvae_cli.commands.options import (
     Json,
     ModelRef,
     Precision,
-    PrecisionOption,
     Runs,
 )
 
@@ -36,14 +34,14 @@ def encode(
         typer.Option("--split", metavar="train|val|test", help="Which part of --dataset. Default: val."),
     ] = None,
     data_dir: DataDir = None,
-    align: AlignOption = Align.auto,
+    align: Align = "auto",
     face: FaceOption = "largest",
     eyes: Eyes = None,
     force: Force = False,
     model: ModelRef = None,
     runs: Runs = RUNS,
     device: Device = "auto",
-    precision: PrecisionOption = Precision.auto,
+    precision: Precision = "auto",
     as_json: Json = False,
 ) -> None:
     """Write mu and log sigma² of z and of every w, one row per face.
@@ -64,18 +62,18 @@ def encode(
 
     out = of_environment().file(out)
     encoding.check(inputs, dataset, out, force=force)
-    if dataset is not None and (eyes is not None or face != "largest" or align is not Align.auto):
+    if dataset is not None and (eyes is not None or face != "largest" or align != "auto"):
         raise RequestError("--face, --eyes and --align are for pictures; leave them out with --dataset.")
     if dataset is None and split is not None:
         output.say("csvae: --split is a part of a --dataset; with pictures it does nothing.")
-    compute = resolve(device, precision.value)
+    compute = resolve(device, precision)
     if dataset is not None:
         result = encoding.encode_dataset(
             model, runs, compute, dataset, named_split(split or "val"), data_dir, out
         )
     else:
         loaded = load(model, runs)
-        editor = Editor(loaded, compute, framing_of(loaded, align.value, face, eyes, inputs))
+        editor = Editor(loaded, compute, framing_of(loaded, align, face, eyes, inputs))
         result = encoding.encode_pictures(editor, inputs, out)
         if result.rows:
             output.say(f"csvae: {summary(result.framed)}")

@@ -12,7 +12,6 @@ from csvae_cli.commands.options import (
     JudgedSplit,
     ModelRef,
     Precision,
-    PrecisionOption,
     Runs,
 )
 
@@ -27,20 +26,22 @@ def evaluate(
     data_dir: DataDir = None,
     runs: Runs = RUNS,
     device: Device = "auto",
-    precision: PrecisionOption = Precision.auto,
+    precision: Precision = "auto",
     as_json: Json = False,
 ) -> None:
     """Say how good a model is: what z leaks, whether edits are accepted, how varied and faithful they are.
 
-    Example: csvae evaluate --dataset celeba-glasses --split test
+    Example: csvae evaluate --model csvae --dataset celeba-glasses --data-dir ~/celeba
     """
     from csvae_cli import output
     from csvae_cli.data.dataset import JUDGED, named_split
     from csvae_cli.device import resolve
     from csvae_cli.evaluation import report
     from csvae_cli.evaluation.evaluate import evaluate as measure
+    from csvae_cli.processes import refuse_several
 
-    compute = resolve(device, precision.value)
+    refuse_several("evaluate")
+    compute = resolve(device, precision)
     found, path = measure(model, runs, dataset, named_split(split, JUDGED), data_dir, compute)
     if as_json:
         output.answer_json({**found.as_json(), "report": str(path)})

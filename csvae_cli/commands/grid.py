@@ -8,7 +8,6 @@ import typer
 from csvae_cli.commands.options import (
     RUNS,
     Align,
-    AlignOption,
     Device,
     Eyes,
     FaceOption,
@@ -17,7 +16,6 @@ from csvae_cli.commands.options import (
     Json,
     ModelRef,
     Precision,
-    PrecisionOption,
     Runs,
 )
 
@@ -47,7 +45,7 @@ def grid(
             "--span", min=0.01, max=10, help="Standard deviations that the plane reaches. Default: 2."
         ),
     ] = None,
-    align: AlignOption = Align.auto,
+    align: Align = "auto",
     face: FaceOption = "largest",
     eyes: Eyes = None,
     out: Annotated[
@@ -57,7 +55,7 @@ def grid(
     model: ModelRef = None,
     runs: Runs = RUNS,
     device: Device = "auto",
-    precision: PrecisionOption = Precision.auto,
+    precision: Precision = "auto",
     as_json: Json = False,
 ) -> None:
     """Draw one sheet: people down, styles across; of a single picture, the plane of its styles.
@@ -78,8 +76,8 @@ def grid(
     plane = sheet.plane_of(size, span, attrs)
     loaded = load(model, runs)
     target = sheet.target(loaded, out, force=force)
-    framing = framing_of(loaded, align.value, face, eyes, inputs)
-    editor = Editor(loaded, resolve(device, precision.value), framing)
+    framing = framing_of(loaded, align, face, eyes, inputs)
+    editor = Editor(loaded, resolve(device, precision), framing)
     framed, failed = sheet.write(editor, inputs, attrs, plane, target)
     if framed:
         output.say(f"csvae: {summary(framed)}")

@@ -1,36 +1,19 @@
 """Options that several commands share."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-
-class Precision(StrEnum):
-    auto = "auto"
-    fp32 = "fp32"
-    bf16 = "bf16"
-
-
-class Align(StrEnum):
-    auto = "auto"
-    none = "none"
-    celeba = "celeba"
-
-
-class Network(StrEnum):
-    light = "light"
-    large = "large"
-    paper = "paper"
-
+from csvae_cli import config
 
 ModelRef = Annotated[
     str | None,
     typer.Option(
         "--model",
         metavar="REF",
-        help="A run directory, weights in one, or csvae, its own. Default: the newest of --runs, else csvae.",
+        help="A run directory, a .safetensors file in one, or csvae, the model that comes with the tool. "
+        "Default: the newest trained run in --runs, else csvae.",
     ),
 ]
 Runs = Annotated[
@@ -38,11 +21,15 @@ Runs = Annotated[
 ]
 DataDir = Annotated[
     Path | None,
-    typer.Option("--data-dir", envvar="CSVAE_DATA", metavar="DIR", help="Where your copy of the data is."),
+    typer.Option(
+        "--data-dir",
+        metavar="DIR",
+        help="Where your copy of the data is. Default: where a run has it from, else CSVAE_DATA.",
+    ),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
-PrecisionOption = Annotated[
-    Precision, typer.Option("--precision", help="auto takes bf16 where it is fast, else fp32.")
+Precision = Annotated[
+    config.Precision, typer.Option("--precision", help="auto takes bf16 where it is fast, else fp32.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, one object per line.")]
 Inputs = Annotated[list[Path], typer.Argument(metavar="INPUTS…", help="Pictures, or folders of them.")]
@@ -50,8 +37,8 @@ Attribute = Annotated[
     str | None,
     typer.Option("--attr", metavar="NAME", help="The attribute; needed where the model has several."),
 ]
-AlignOption = Annotated[
-    Align,
+Align = Annotated[
+    Literal["auto", "none", "celeba"],
     typer.Option(
         "--align",
         help="auto: find the face, unless the picture is aligned already; celeba: inputs are CelebA-aligned "
@@ -65,7 +52,9 @@ FaceOption = Annotated[
 Eyes = Annotated[
     str | None,
     typer.Option(
-        "--eyes", metavar="X1,Y1,X2,Y2", help="Where the eyes are, in pixels, the one on the left first."
+        "--eyes",
+        metavar="X1,Y1,X2,Y2",
+        help="Where the eyes are, in pixels from the top left, the one on the picture's left first.",
     ),
 ]
 JudgedSplit = Annotated[
@@ -74,3 +63,4 @@ JudgedSplit = Annotated[
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
 
 RUNS = Path("runs")
+SEED_MAX = 2**31 - 1

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from csvae_cli.commands.options import DataDir, Device, Json, JudgedSplit, Network, Precision, PrecisionOption
+from csvae_cli.commands.options import SEED_MAX, DataDir, Device, Json, JudgedSplit, Precision
+from csvae_cli.config import PictureNetwork
 
 
 def reproduce(
@@ -22,11 +23,12 @@ def reproduce(
         typer.Option(
             "--epochs",
             min=1,
-            help="Of every model. Default: some 40,000 pictures each (points: 60 epochs).",
+            help="Of every model. Default: about 40,000 pictures each, at least 3 or 4 epochs (points: 60); "
+            "with --preset paper its own.",
         ),
     ] = None,
     network: Annotated[
-        Network | None,
+        PictureNetwork | None,
         typer.Option("--network", help="Of every model of pictures. Default: each kind's own."),
     ] = None,
     preset: Annotated[
@@ -34,13 +36,13 @@ def reproduce(
         typer.Option("--preset", metavar="NAME", help="default, or paper: its schedule, which takes days."),
     ] = "default",
     split: JudgedSplit = "val",
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=SEED_MAX, help="Seed of everything random.")] = 0,
     data_dir: DataDir = None,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Where everything goes, and where it goes on.")
     ] = Path("reproduction"),
     device: Device = "auto",
-    precision: PrecisionOption = Precision.auto,
+    precision: Precision = "auto",
     as_json: Json = False,
 ) -> None:
     """Train the paper's four models and flow-csvae, evaluate each, and write the tables and figures.
@@ -48,10 +50,14 @@ def reproduce(
     Interrupted, the same command goes on. Example: csvae reproduce swiss-roll
     """
     from csvae_cli import output
+    from csvae_cli.data import sources
     from csvae_cli.data.dataset import JUDGED, named_split
     from csvae_cli.device import resolve
+    from csvae_cli.processes import refuse_several
     from csvae_cli.reproduce import jobs, report
 
+    refuse_several("reproduce")
+    data_dir = data_dir or sources.of_environment()
     datasets, left_out = jobs.chosen(what, data_dir)
     plan = jobs.Plan(
         datasets=datasets,
@@ -59,12 +65,12 @@ def reproduce(
         out=out,
         data_dir=data_dir,
         epochs=epochs,
-        network=network.value if network else None,
+        network=network,
         preset=preset,
         seed=seed,
         split=named_split(split, JUDGED),
         device=device,
-        precision=precision.value,
+        precision=precision,
     )
     todo = jobs.of(plan)
     jobs.check(plan, todo)

@@ -1,24 +1,16 @@
 """csvae train."""
 
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from csvae_cli.commands.options import RUNS, DataDir, Device, Json, Network, Precision, PrecisionOption, Runs
+from csvae_cli import config
+from csvae_cli.commands.options import RUNS, SEED_MAX, DataDir, Device, Json, Runs
 
 if TYPE_CHECKING:
     from csvae_cli.training.request import Request
-
-
-class Kind(StrEnum):
-    flow_csvae = "flow-csvae"
-    csvae = "csvae"
-    condvae_info = "condvae-info"
-    condvae = "condvae"
-    vae = "vae"
 
 
 def train(
@@ -29,10 +21,11 @@ def train(
         str | None, typer.Option("--dataset", metavar="NAME", help="What to train on: see csvae datasets.")
     ] = None,
     kind: Annotated[
-        Kind | None,
+        config.KindName | None,
         typer.Option(
             "--kind",
-            help="Which model. Default: that of --from; else flow-csvae of CelebA, csvae of other data.",
+            help="Which model. Default: that of --from; else flow-csvae of CelebA (with --preset paper "
+            "csvae), and csvae of other data.",
         ),
     ] = None,
     preset: Annotated[
@@ -40,13 +33,16 @@ def train(
         typer.Option(
             "--preset",
             metavar="NAME",
-            help="All settings at once: default (minutes), thorough (two hours) or paper.",
+            help="All settings at once: default (minutes), thorough (two hours with bf16, much longer "
+            "without) or paper (days).",
         ),
     ] = None,
     network: Annotated[
-        Network | None,
+        config.PictureNetwork | None,
         typer.Option(
-            "--network", help="Default: light; large for flow-csvae of pictures; paper with --preset paper."
+            "--network",
+            help="Default: that of --from; else light; large for flow-csvae of pictures; paper with --preset "
+            "paper.",
         ),
     ] = None,
     keep: Annotated[
@@ -76,10 +72,17 @@ def train(
         int | None, typer.Option("--batch-size", min=2, help="Pictures per step, over all processes.")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", min=0, help="Seed of everything random; default 0.")
+        int | None,
+        typer.Option("--seed", min=0, max=SEED_MAX, help="Seed of everything random; default 0."),
     ] = None,
     device: Device = "auto",
-    precision: PrecisionOption = Precision.auto,
+    precision: Annotated[
+        config.Precision | None,
+        typer.Option(
+            "--precision",
+            help="auto takes bf16 where it is fast, else fp32. Default: auto; with --resume as before.",
+        ),
+    ] = None,
     data_dir: DataDir = None,
     out: Annotated[
         Path | None,
@@ -114,9 +117,9 @@ def train(
 
     chosen: Request = request.Request(
         dataset=dataset,
-        kind=kind.value if kind else None,
+        kind=kind,
         preset=preset,
-        network=network.value if network else None,
+        network=network,
         keep=tuple(keep or ()),
         labels=labels,
         w_dim=w_dim,
@@ -124,7 +127,7 @@ def train(
         batch_size=batch_size,
         seed=seed,
         device=device,
-        precision=precision.value,
+        precision=precision,
         data_dir=data_dir,
         out=out,
         runs=runs,

@@ -8,7 +8,6 @@ import typer
 from csvae_cli.commands.options import (
     RUNS,
     Align,
-    AlignOption,
     Attribute,
     Device,
     Eyes,
@@ -18,7 +17,6 @@ from csvae_cli.commands.options import (
     Json,
     ModelRef,
     Precision,
-    PrecisionOption,
     Runs,
 )
 
@@ -90,7 +88,7 @@ def transfer(
     strip: Annotated[
         bool, typer.Option("--strip", help="Leave out EXIF (place, time, camera) and the colour profile.")
     ] = False,
-    align: AlignOption = Align.auto,
+    align: Align = "auto",
     face: FaceOption = "largest",
     eyes: Eyes = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where INPUT-ATTR/ folders go.")] = Path(),
@@ -98,7 +96,7 @@ def transfer(
     model: ModelRef = None,
     runs: Runs = RUNS,
     device: Device = "auto",
-    precision: PrecisionOption = Precision.auto,
+    precision: Precision = "auto",
     as_json: Json = False,
 ) -> None:
     """Put a style of an attribute on pictures, and write each as a new file.
@@ -114,6 +112,7 @@ def transfer(
     from csvae_cli.editing.styles import StyleRequest, parse_grid, parse_point
     from csvae_cli.editing.transfer import Failed, Manner, run_jobs
     from csvae_cli.errors import WorkError
+    from csvae_cli.processes import of_environment
     from csvae_cli.runs import load
 
     request = StyleRequest(
@@ -129,8 +128,8 @@ def transfer(
     loaded = load(model, runs)
     attribute = requests.attribute_of(loaded, attr)
     jobs = requests.jobs(loaded, attribute, inputs, request, style_from, pairs, out)
-    framing = framing_of(loaded, align.value, face, eyes, inputs)
-    editor = Editor(loaded, resolve(device, precision.value), framing)
+    framing = framing_of(loaded, align, face, eyes, inputs)
+    editor = Editor(loaded, resolve(device, precision), framing)
     failed, framed, bare = 0, {}, set()
     others = requests.also_of(loaded, attribute, also or ())
     manner = Manner(
@@ -161,4 +160,5 @@ def transfer(
         some = f"{', '.join(sorted(bare)[:3])}{f' and {len(bare) - 3} more' if len(bare) > 3 else ''}"
         output.say(f"csvae: the model sees no {name} in {some}; --off changes little there.")
     if failed:
-        raise WorkError(f"{failed} of {len(jobs)} inputs failed.")
+        share = range(len(jobs))[of_environment().share(len(jobs))]
+        raise WorkError(f"{failed} of {len(share)} inputs failed.")

@@ -3,14 +3,16 @@
 A new data set is one new file with a class that is a `Source`, and one entry here.
 """
 
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from csvae_cli.data.expressions import WITH_CONTEMPT, WITH_NEUTRAL
-from csvae_cli.errors import one_of
+from csvae_cli.errors import RequestError, one_of
 
 if TYPE_CHECKING:
     from csvae_cli.data.dataset import Dataset, Source
@@ -100,6 +102,27 @@ def entry(name: str) -> Entry:
     if name not in SOURCES:
         raise one_of("data set", name, SOURCES)
     return SOURCES[name]
+
+
+def of_environment() -> Path | None:
+    """Where the user's data is, as CSVAE_DATA says."""
+    named = os.environ.get("CSVAE_DATA")
+    return Path(named) if named else None
+
+
+def place(name: str, given: Path | None, recorded: str | None) -> Path | None:
+    """Where this data set is: as given; else where a run had it from, or where CSVAE_DATA says.
+
+    recorded: by the run. Of the last two the first that has the data.
+    """
+    if given is not None:
+        return given
+    known = [folder for folder in (Path(recorded) if recorded else None, of_environment()) if folder]
+    for folder in known[:-1]:
+        with suppress(RequestError):
+            open_source(name, folder).locate()
+            return folder
+    return known[-1] if known else None
 
 
 def default_keep(name: str, data_dir: Path | None) -> tuple[str, ...]:

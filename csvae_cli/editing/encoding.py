@@ -98,7 +98,8 @@ def encode_dataset(
 ) -> Encoded:
     """A split of a data set with its labels, which the encoder is not shown; else as `encode_pictures`."""
     model = runs.load(ref, root)
-    data = sources.read(dataset, data_dir, sources.known(dataset, data_dir, model.config.model.attributes))
+    place = sources.place(dataset, data_dir, model.config.data.data_dir)
+    data = sources.read(dataset, place, sources.known(dataset, place, model.config.model.attributes))
     whole = data.splits[split]
     rows = of_environment().share(len(whole))
     part = replace(whole, x=whole.x[rows], labels=whole.labels[rows], names=whole.names[rows])

@@ -63,7 +63,7 @@ def evaluate(
     model = runs.load(ref, root)
     trained_on = model.config.data
     name = dataset or trained_on.dataset
-    place = data_dir or (Path(trained_on.data_dir) if trained_on.data_dir else None)
+    place = sources.place(name, data_dir, trained_on.data_dir)
     keep = model.config.model.keep if name == trained_on.dataset else ()
     data = sources.read(name, place, tuple(dict.fromkeys((*keep, *sources.default_keep(name, place)))))
     which = model.name.removeprefix(run.path.resolve().name)

@@ -1,5 +1,6 @@
 """How long a training still takes."""
 
+import math
 import time
 
 from csvae_cli.config import TrainingConfig
@@ -13,13 +14,16 @@ _COSTS = {READER: 0.2, AUTOENCODER: 1.0, MAP: 0.25, PLAIN_READER: 0.2, EDITS: 1.
 
 
 class Clock:
-    """Seconds left, by the pace of this process in the stage that it is in and what stages cost (_COSTS)."""
+    """Seconds left, by the pace of this process in the stage that it is in and what stages cost (_COSTS).
+
+    Infinity as long as there is no pace to tell it by.
+    """
 
     def __init__(self, config: TrainingConfig, state: State) -> None:
         self.config = config
         self.stage: Stage | None = None  # until the first tick: a training may go on within an epoch
         self.first, self.began = _work(config, state.epoch), time.monotonic()
-        self.pace = 0.0
+        self.pace = math.inf
 
     def left(self, state: State, tick: Tick | None) -> float:
         epochs = state.epoch + (tick.share if tick else 0.0)
@@ -29,7 +33,8 @@ class Clock:
             self.stage, self.first, self.began = stage, done, now
         elif done > self.first:
             self.pace = (now - self.began) / (done - self.first)
-        return self.pace * (_work(self.config, self.config.epochs) - done)
+        left = _work(self.config, self.config.epochs) - done
+        return self.pace * left if left else 0.0
 
 
 def _work(config: TrainingConfig, epochs: float) -> float:

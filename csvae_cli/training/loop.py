@@ -22,13 +22,16 @@ from models.kind import MAP, Kind
 _CHECK_EVERY = 50
 """Steps between looks at the terms on an accelerator, where each look makes the host wait."""
 
+TICK_EVERY = 10
+"""Steps from one tick to the next."""
+
 _AGREE_EVERY = 10
 """Steps after which several processes ask each other whether to stop."""
 
 
 @dataclass(frozen=True)
 class Tick:
-    """Within an epoch, every ten steps: the share of it that is done, the steps left, and the rate."""
+    """Within an epoch, every TICK_EVERY steps: the share of it that is done, the steps left, and the rate."""
 
     epoch: int
     share: float
@@ -124,7 +127,7 @@ def train(
             if compute.device.type != "cpu" and state.step % _CHECK_EVERY == 0:
                 _to_host(sums, state.epoch)
             state.step += 1
-            if state.step % 10 == 0:
+            if state.step % TICK_EVERY == 0:
                 rate = (state.step - first) * batch / (time.perf_counter() - began)
                 yield Tick(state.epoch + 1, state.step / steps, steps - state.step, rate)
         _refuse_broken_weights(state)

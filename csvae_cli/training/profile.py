@@ -2,6 +2,8 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,13 +11,14 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from csvae_cli import output, runs
+from csvae_cli.training.loop import TICK_EVERY
 
-_SHOWN, _STEPS = 12, 10
+_SHOWN, _TICKS_BEFORE = 12, 2
 
 
 @dataclass
 class Profile:
-    """Of ten steps of one epoch, from a tick to the next; the first twenty of the training warm up."""
+    """Of the steps of one epoch from a tick to the next; those before the second tick warm up."""
 
     path: Path
     _ticks: int = 0
@@ -28,9 +31,9 @@ class Profile:
         self._profiler = profile(activities=activities)
 
     def tick(self, left: int) -> None:
-        """Called every ten steps, with the steps left in the epoch: starts, then stops and writes."""
+        """Called at every tick, with the steps left in the epoch: starts, then stops and writes."""
         self._ticks += 1
-        if self._ticks >= 2 and left >= _STEPS and not self._running and not self._rows:
+        if self._ticks >= _TICKS_BEFORE and left >= TICK_EVERY and not self._running and not self._rows:
             self._profiler.start()
             self._running = True
         elif self._running:
@@ -42,10 +45,18 @@ class Profile:
                 runs.write(self.path, file.read_bytes())
             self._rows = self._summary()
 
-    def show(self) -> None:
-        """The summary, to people; where the training was too short for one, that."""
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Whatever ends the training within: after it the summary, to people, or that it was too short."""
+        try:
+            yield
+        finally:
+            self._show()
+
+    def _show(self) -> None:
         if not self._rows:
-            output.say("csvae: too short for a profile, which takes 30 steps, and an epoch of 20.")
+            steps, epoch = (_TICKS_BEFORE + 1) * TICK_EVERY, 2 * TICK_EVERY
+            output.say(f"csvae: too short for a profile, which takes {steps} steps, and an epoch of {epoch}.")
             return
         columns = ("what", "share of the time", "ms a step", "calls a step")
         output.table(f"Where the time goes; the trace is {self.path}", columns, self._rows, error=True)
@@ -56,6 +67,6 @@ class Profile:
         total = sum(time for time, _ in times)
         times.sort(key=lambda pair: pair[0], reverse=True)
         return [
-            [a.key, f"{time / total:.1%}", f"{time / 1e3 / _STEPS:.2f}", f"{a.count / _STEPS:g}"]
+            [a.key, f"{time / total:.1%}", f"{time / 1e3 / TICK_EVERY:.2f}", f"{a.count / TICK_EVERY:g}"]
             for time, a in times[:_SHOWN]
         ]

@@ -92,9 +92,9 @@ def _statistics(model: Kind, codes: Codes, y: Tensor, valid: Batches) -> Statist
 
 
 def _shown(y: Tensor) -> Tensor:
-    """Rows of a few pictures to show: of every attribute some with and some without, in turns."""
+    """Rows of a few pictures to show: in turns one with each attribute, then one without each, as room is."""
     chosen: list[int] = []
-    wanted = [(attribute, label) for label in (0, 1) for attribute in range(y.shape[1])]
+    wanted = [(attribute, label) for label in (1, 0) for attribute in range(y.shape[1])]
     for turn in range(_FACES):
         attribute, label = wanted[turn % len(wanted)]
         fitting = [

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from csvae_cli import output, runs
 from csvae_cli.config import (
@@ -35,9 +35,9 @@ class Request:
     """The options of `csvae train`, None where the preset (or the run to be resumed) decides."""
 
     dataset: str | None
-    kind: str | None
+    kind: KindName | None
     preset: str | None
-    network: str | None
+    network: NetworkName | None
     keep: tuple[str, ...]
     labels: int | None
     w_dim: int | None
@@ -45,7 +45,7 @@ class Request:
     batch_size: int | None
     seed: int | None
     device: str
-    precision: Precision
+    precision: Precision | None
     data_dir: Path | None
     out: Path | None
     runs: Path
@@ -68,7 +68,7 @@ class Trained:
 
 def plan(request: Request) -> RunConfig:
     """The configuration that a training would have, after all checks."""
-    resolve(request.device, request.precision)
+    resolve(request.device, request.precision or "auto")
     config, _, _ = _prepare(request, ALONE)
     return config
 
@@ -78,7 +78,7 @@ def train(request: Request) -> Trained | None:
 
     Raises RequestError and WorkError.
     """
-    compute = resolve(request.device, request.precision)
+    compute = resolve(request.device, request.precision or "auto")
     with joined(compute.device) as processes:
         config, data, initial = _prepare(request, processes)
         state = session.fresh(config, compute, initial, processes)
@@ -102,11 +102,10 @@ def resume(request: Request, run_path: Path | None) -> Trained | None:
     if run is None:
         raise RequestError(f"There is no training under {request.runs} to go on with; name its directory.")
     config = runs.read_config(run.config)
-    precision = config.precision if request.precision == "auto" else request.precision
+    precision = request.precision or config.precision
     compute = resolve(request.device, precision)
-    given = str(request.data_dir.resolve()) if request.data_dir else config.data.data_dir
-    config = replace(config, precision=precision, data=replace(config.data, data_dir=given))
-    data_dir = Path(given) if given else None
+    data_dir = sources.place(config.data.dataset, request.data_dir, config.data.data_dir)
+    config = replace(config, precision=precision, data=replace(config.data, data_dir=_recorded(data_dir)))
     with joined(compute.device) as processes, runs.owned(run) if of_environment().first else nullcontext():
         with processes.one_before_others():
             data = sources.read(config.data.dataset, data_dir, config.model.keep, config.data.labels)
@@ -151,8 +150,9 @@ def _prepare(request: Request, processes: Processes) -> tuple[RunConfig, Dataset
     initial = runs.load(request.init_from, request.runs) if request.init_from else None
     kind = _kind(request, initial)
     keep = _kept(request, kind)
+    data_dir = _data_dir(request)
     with processes.one_before_others():
-        data = sources.read(request.dataset, request.data_dir, keep, request.labels)
+        data = sources.read(request.dataset, data_dir, keep, request.labels)
     _check_kept(data, keep)
     facts = Facts(len(data.splits["train"]), data.model_shape, data.attributes, keep, data.exclusive)
     network = _network(request, facts, kind, initial)
@@ -175,17 +175,26 @@ def _prepare(request: Request, processes: Processes) -> tuple[RunConfig, Dataset
         training=training,
         data=DataConfig(
             request.dataset,
-            str(request.data_dir.resolve()) if request.data_dir else None,
+            _recorded(data_dir),
             data.fingerprint,
             request.labels,
         ),
         preset=request.preset or "default",
-        precision=request.precision,
+        precision=request.precision or "auto",
         init_from=request.init_from,
         command=shlex.join(["csvae", *sys.argv[1:]]),
         versions=runs.versions(),
     )
     return config, data, initial
+
+
+def _data_dir(request: Request) -> Path | None:
+    return request.data_dir or sources.of_environment()
+
+
+def _recorded(data_dir: Path | None) -> str | None:
+    """The data directory as config.json has it, wherever a later command is started."""
+    return str(data_dir.resolve()) if data_dir else None
 
 
 def _check_same(initial: runs.Model, model: ModelConfig) -> None:
@@ -220,7 +229,7 @@ def _kind(request: Request, initial: runs.Model | None) -> KindName:
     """
     assert request.dataset is not None
     if request.kind is not None:
-        return cast(KindName, request.kind)
+        return request.kind
     if initial is not None:
         return initial.config.model.kind
     return "flow-csvae" if sources.entry(request.dataset).keep and request.preset != "paper" else "csvae"
@@ -233,7 +242,7 @@ def _kept(request: Request, kind: KindName) -> tuple[str, ...]:
         return ()
     if request.keep or kind != "flow-csvae":
         return request.keep
-    return sources.default_keep(request.dataset, request.data_dir)
+    return sources.default_keep(request.dataset, _data_dir(request))
 
 
 def _network(request: Request, facts: Facts, kind: KindName, initial: runs.Model | None) -> NetworkName:
@@ -242,7 +251,7 @@ def _network(request: Request, facts: Facts, kind: KindName, initial: runs.Model
             raise RequestError(f"--network {request.network} is for pictures; {request.dataset} has points.")
         return "points"
     if request.network is not None:
-        return cast(NetworkName, request.network)
+        return request.network
     if initial is not None:
         return initial.config.model.network
     return network_of(kind, request.preset or "default")

@@ -4,6 +4,7 @@ import json
 import signal
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,8 @@ def train_run(
     log.jsonl is first cut back to where the training stands. Raises StoppedError on Ctrl-C or SIGTERM, after
     a checkpoint; WorkError where training diverges.
     """
+    with suppress(OSError):  # the end of a shorter training, which this one is to come to again
+        run.sheet.unlink()
     runs.write(run.config, to_json(config).encode())
     if run.log.exists():
         lines = run.log.read_text().splitlines(keepends=True)[: standing.log_lines]
@@ -102,7 +105,11 @@ def train_run(
     title = f"{config.model.kind} on {config.data.dataset}: {examples}, {where}; {run.path}"
     clock = Clock(config.training, state)
     profile = Profile(run.trace) if profiled else None
-    with output.TrainingDisplay(title, config.training.epochs) as display, polite_stop() as stop:
+    with (
+        nullcontext() if profile is None else profile.shown(),
+        output.TrainingDisplay(title, config.training.epochs) as display,
+        polite_stop() as stop,
+    ):
         for record in train(state, batches, config.training, compute, stop, processes):
             if isinstance(record, Tick):
                 if profile is not None:
@@ -118,11 +125,9 @@ def train_run(
             saver.stopped(state)
             saver.to_look_at(state.model, look(state.model, batches, valid, config, compute))
             raise StoppedError(
-                f"Stopped in epoch {state.epoch + 1}; go on with: csvae train --resume {run.path}",
+                f"Stopped in epoch {state.epoch + 1}; go on with: {run.resumed_by}",
                 stop.signal_number or signal.SIGTERM,  # another process's, where several were stopped
             )
-    if profile is not None:
-        profile.show()
 
 
 def help_train(

@@ -18,7 +18,7 @@ _MEMORY = 32
 
 @dataclass
 class State:
-    """All that changes in a training; a checkpoint is this, and nothing else.
+    """All that changes in a training; a checkpoint is this, and how far the log is (`Standing`).
 
     epoch, step: what is done: whole epochs, and steps of the next one. sums: of every term over those steps.
     noise: the generator of all that is random in a step; the order of the data depends on seed and epoch.
