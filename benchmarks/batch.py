@@ -24,6 +24,7 @@ from PIL import Image
 from csvae_cli import device, runs
 from csvae_cli.data.framing import Align, Framing, frame_all
 from csvae_cli.editing.editor import BATCH, Editor
+from csvae_cli.editing.pictures import Photo
 
 PROGRAM = (
     "import resource, sys; from csvae_cli.app import main; code = main(sys.argv[1:]); "
@@ -92,7 +93,8 @@ def model_time(folder: Path, align: Align) -> float:
     """Seconds to look for the face in all, to encode them, and to decode each twice; of 50 batches."""
     model = runs.load(str(runs.PACKAGED), Path())
     editor = Editor(model, device.resolve("auto", "auto"), Framing(True, align))
-    photo = editor.open(next(folder.iterdir()))
+    (photo,) = editor.open_all([next(folder.iterdir())])
+    assert isinstance(photo, Photo)
     codes = editor.encode(editor.faces([photo] * BATCH))
     point = model.statistics.subspaces[0].present_mean
     start = time.perf_counter()

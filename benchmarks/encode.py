@@ -22,7 +22,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from csvae_cli.data.celeba import crop_box
+from csvae_cli.data.celeba_frame import crop_box
 from csvae_cli.data.framing import Align, Framing, shrinkable
 
 

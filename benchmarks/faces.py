@@ -20,7 +20,7 @@ from PIL import Image
 
 from csvae_cli import runs
 from csvae_cli.data import faces
-from csvae_cli.data.celeba import crop_box
+from csvae_cli.data.celeba_frame import crop_box
 from csvae_cli.data.framing import Framed
 from csvae_cli.data.places import Place, upright
 from csvae_cli.editing.editor import Editor
@@ -61,8 +61,8 @@ def codes_alike(pictures: list[Image.Image]) -> None:
     found = []
     for picture in pictures:
         page, place = paste(picture, 0, np.random.default_rng(len(found)))
-        nearest = min(faces.find(page), key=lambda face: abs(face.place.middle - place.middle))
-        found.append(Photo(page, Framed((nearest.place,), "found")))
+        nearest = min(faces.find(page), key=lambda face: abs(face.middle - place.middle))
+        found.append(Photo(page, Framed((nearest,), "found")))
     one, other = editor.encode(editor.faces(aligned)).z_mu, editor.encode(editor.faces(found)).z_mu
     same = (one - other).norm(dim=1).median()
     people = (one - one.roll(1, 0)).norm(dim=1).median()
@@ -76,12 +76,12 @@ def report(name: str, cases) -> None:
         start = time.perf_counter()
         found = faces.find(picture)
         seconds += time.perf_counter() - start
-        right = [face for face in found if abs(face.place.middle - truth.middle) < truth.side / 3]
+        right = [face for face in found if abs(face.middle - truth.middle) < truth.side / 3]
         others += len(found) - len(right)
         if not right:
             missed += 1
             continue
-        place = right[0].place
+        place = right[0]
         errors.append(truth.distance(place) * 148)
         turns.append(abs((place.turn - truth.turn + 180) % 360 - 180))
         scales.append(abs(place.side / truth.side - 1))

@@ -24,7 +24,7 @@ from torch import Tensor
 from csvae_cli import device, output, runs
 from csvae_cli.data import sources
 from csvae_cli.data.batches import Batches
-from csvae_cli.data.celeba import crop_box
+from csvae_cli.data.celeba_frame import SIZE, crop_box
 from csvae_cli.data.framing import Framed, Framing
 from csvae_cli.data.places import cut, spread, upright
 from csvae_cli.editing import amounts, areas, blending
@@ -37,7 +37,7 @@ from csvae_cli.evaluation.identity import recogniser
 from csvae_cli.evaluation.judging import judge_of
 from models.filters import smooth_step
 
-PLACE = upright(crop_box(178, 218))
+PLACE = upright(crop_box(*SIZE))
 
 
 def main() -> None:

@@ -149,7 +149,7 @@ class TrainingConfig:
             raise RequestError("max_norm must be above 0.")
 
     def weight(self, term: str) -> float:
-        """What a loss term counts: nothing where the run was begun before csvae had the term."""
+        """What a loss term counts: nothing where it is not named, as a term that csvae got since."""
         return self.weights.get(term, 0.0)
 
 

@@ -55,7 +55,7 @@ _OF_THE_FLOW = {
     "hold": 2500.0,
     "shown": 2500.0,
 }
-"""All stages' terms."""
+"""All stages' terms, but `seen`, which gains nothing in minutes (docs/trials.md, row 70)."""
 
 _DEFAULT_EXAMPLES = 128_000
 """How many pictures the default preset shows a model: minutes on two cores; but each at least 8 times."""

@@ -1,7 +1,7 @@
 """Contact sheets: pictures in rows and columns, with labels; and scatter plots of points."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from csvae_cli.data.batches import to_pictures
-from models.kind import Codes, Kind, Others
+from models.kind import Codes
 from models.subspace import SubspaceStatistics, along_axes
 
 _INK, _PAPER, _GAP = (40, 40, 40), (255, 255, 255), 3
@@ -73,34 +73,32 @@ def beside(sheets: Sequence[Image.Image]) -> Image.Image:
     return page
 
 
-def style_points(subspace: SubspaceStatistics, absent: Tensor) -> tuple[list[str], list[Tensor]]:
-    """The styles that a sheet shows of W_i, with their names: off, mean, and along the principal axes."""
+def style_points(
+    subspace: SubspaceStatistics, absent: Tensor, axes: int = 3
+) -> tuple[list[str], list[Tensor]]:
+    """The styles that a sheet shows of W_i, with their names: off, on, and along the first principal axes."""
     names, points = ["off", "on"], [absent, subspace.present_mean]
-    for axis in range(min(len(subspace.stds), 3)):
+    for axis in range(min(len(subspace.stds), axes)):
         for coefficient in (-2.0, -1.0, 1.0, 2.0):
             names.append(f"pc{axis + 1} {coefficient:+g}")
             points.append(along_axes(subspace, [0.0] * axis + [coefficient]))
     return names, points
 
 
-@torch.no_grad()
 def people_by_styles(
-    model: Kind,
     x: Tensor,
-    codes: Codes,
+    decode: Callable[[Mapping[int, Tensor]], Tensor],
     attribute: int,
     names: Sequence[str],
     points: Sequence[Tensor],
     title: str = "",
     rows: Sequence[str] = (),
-    others: Others = "own",
 ) -> Image.Image:
     """People down, styles across (the paper's Figure 6): the picture, its reconstruction, each style.
 
-    x: float N×C×H×W in [0, 1] and its codes; points: of W_i of the attribute, d_i each.
+    x: float N×C×H×W in [0, 1]; decode: what becomes of them at points of W; points: of the attribute's, d_i.
     """
-    columns = [x, model.decode(codes.z_mu, codes.w_mu)]
-    columns += [model.switch(codes, {attribute: point}, others) for point in points]
+    columns = [x.cpu(), *(decode(at).cpu() for at in ({}, *({attribute: point} for point in points)))]
     cells = torch.stack([to_pictures(column) for column in columns], dim=1)
     return contact_sheet(cells, rows or [""] * len(x), ["picture", "own", *names], title)
 

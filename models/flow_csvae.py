@@ -338,14 +338,16 @@ class FlowCSVAE(Kind):
             ]
             edited = self.flow.inverse(self._worn(i, u, styles))
         drawn = self.decoder(torch.cat([s, edited]))
+        with torch.no_grad():
+            true = self.reader.logits(x).float().sigmoid()
         with frozen(self.reader):
-            true, read, edit = self.reader.logits(torch.cat([x, drawn])).float().chunk(3)
+            read, edit = self.reader.logits(drawn).float().chunk(2)
         before = read.detach().sigmoid()
         this = torch.arange(self.labels, device=x.device) == i
         wanted = torch.where(free, torch.where(has, 1 - _CLEAR, _CLEAR), before[giver])
         return {
             **self._pictured(drawn[: len(x)], x, y),
-            "seen": kl_bernoulli(true.detach().sigmoid(), read).sum(1).mean(),
+            "seen": kl_bernoulli(true, read).sum(1).mean(),
             "hold": (kl_bernoulli(before, edit) * ~this).sum(1).mean(),
             "shown": (kl_bernoulli(wanted, edit) * this).sum(1).mean(),
         }

@@ -1,7 +1,7 @@
 """What a kind of model is, and the registry of kinds.
 
-A kind is one file in this package with one class, and one line in `KINDS`. Everything outside (`train`,
-`encode`, `transfer`, `grid`, `evaluate`) is written once, against `Kind`.
+A kind is a class in this package and a line in `KINDS`; CONTRIBUTING.md says where its settings are. What is
+done with models (`train`, `encode`, `transfer`, `grid`, `evaluate`) is written once, against `Kind`.
 """
 
 from abc import ABC, abstractmethod

@@ -20,6 +20,7 @@ from csvae_cli.editing.crispness import crisp
 from csvae_cli.editing.editor import Editor, Looked
 from csvae_cli.editing.grain import grain
 from csvae_cli.editing.lighting import in_light, no_paler
+from csvae_cli.editing.pictures import Photo
 from csvae_cli.editing.rests import undrawn, without_thin
 
 PORTRAIT = Path(__file__).parent.parent / "docs" / "portrait.jpg"
@@ -70,7 +71,8 @@ def test_glasses_are_at_the_eyes_and_a_beard_is_around_the_mouth(editor: Editor)
 
 
 def test_glasses_leave_the_rest_of_the_portrait_untouched(editor: Editor) -> None:
-    photo = editor.open(PORTRAIT)
+    (photo,) = editor.open_all([PORTRAIT])
+    assert isinstance(photo, Photo)
     glasses = editor.model.config.model.index("glasses")
     point = editor.model.statistics.subspaces[glasses].present_mean
     faces = editor.faces([photo])
@@ -85,6 +87,18 @@ def test_glasses_leave_the_rest_of_the_portrait_untouched(editor: Editor) -> Non
     eyes = (np.abs(inside.real) < 0.85) & (inside.imag > -0.5) & (inside.imag < 0.5)
     assert moved.mean() > 0.01
     assert not moved[~eyes].any()
+
+
+def test_a_little_of_a_style_is_put_where_all_of_it_is(editor: Editor) -> None:
+    """The style says whether something is put on or taken off, not how far the way there is gone."""
+    with Image.open(PORTRAIT) as image:
+        portrait = image.convert("RGB")
+    whole, little = (
+        np.abs(np.asarray(editor.edit(portrait, "glasses", "on", strength)).astype(int) - portrait).max(-1)
+        for strength in (1.0, 0.15)
+    )
+    assert little.any()
+    assert little[whole == 0].max() <= 2  # what rounds to nothing in the one may not in the other
 
 
 def test_a_photo_is_asked_for_a_little_more_than_it_shall_show(editor: Editor) -> None:

@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from csvae_cli.data.celeba import CelebA, crop_box
+from csvae_cli.data.celeba import CelebA
+from csvae_cli.data.celeba_frame import crop_box
 from csvae_cli.data.dataset import with_labels
 from csvae_cli.errors import RequestError, WorkError
 

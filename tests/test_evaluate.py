@@ -9,16 +9,27 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from conftest import ended, write_celeba
 from PIL import Image
 
+from csvae_cli import runs
 from csvae_cli.app import main
+from csvae_cli.data import sources
+from csvae_cli.data.batches import from_pictures
+from csvae_cli.data.encoding import take
+from csvae_cli.data.framing import Framing
+from csvae_cli.device import resolve
+from csvae_cli.editing.editor import Editor
+from csvae_cli.evaluation import pictures
 from csvae_cli.evaluation.figures import MEANINGS
+from csvae_cli.evaluation.subject import make
 
 JUDGED = {"accepted", "added", "added_mean", "added_worst", "removed", "kept"}
 ALSO_JUDGED = {
@@ -150,28 +161,34 @@ def test_another_data_set_and_the_test_split_as_a_table(
 
     answer = json.loads((run / "evaluation" / f"{stem}.json").read_text())
     assert (answer["dataset"], answer["split"]) == ("celeba-glasses", "test")
-    assert {figure.get("attribute", "glasses") for figure in answer["figures"]} == {"glasses"}
+    # The data is of people with and without glasses; the list says who of them has a beard, too.
+    assert {figure.get("attribute", "glasses") for figure in answer["figures"]} == {"glasses", "facial-hair"}
     figures = by_name(answer)
     assert figures["accepted", "glasses"]["pictures"] == figures["squared_error", ""]["pictures"] == 18
-    assert ("leak_other_w", "glasses") not in figures
 
     lines = output.splitlines()
     assert lines[0] == "run-best on celeba-glasses, test split"
     assert lines[-1] == str(run / "evaluation" / f"{stem}.md")
     assert "None" not in output
     assert "nan" not in output
-    table = {line.split()[0]: line for line in lines[1:-1] if line.split()}
+    table = [line.split() for line in lines[1:-1] if line.split()]
     for figure in answer["figures"]:
         digits = 3 if abs(figure["value"]) < 10 else 2
-        assert f" {figure['value']:.{digits}f} " in table[figure["name"]]
+        shown = [row for row in table if row[0] == figure["name"] and f"{figure['value']:.{digits}f}" in row]
+        assert shown, figure
         if figure["name"] in JUDGED:
-            assert table[figure["name"]].rstrip().endswith(f" {figure['judge']:.3f}")
+            assert f"{figure['judge']:.3f}" in {row[-1] for row in shown}
 
     after = stamps(run)
     assert {name: after[name] for name in before} == before  # nothing of the training or of other reports
     assert {name.removeprefix(f"evaluation/{stem}") for name in after.keys() - before.keys()} == {
         *(".json", ".md"),
-        *(f"-{sheet}-glasses.png" for sheet in ("styles", "row", "people", "transfer")),
+        *(
+            f"-{sheet}-{name}.png"
+            for name in ("glasses", "facial-hair")
+            for sheet in ("styles", "row", "people", "transfer")
+        ),
+        "-both.png",
     }
 
 
@@ -202,7 +219,7 @@ def test_requests_that_cannot_be_evaluated_leave_nothing(
 def test_a_data_set_that_shares_no_attribute(
     trained: Path, celeba: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A model of glasses alone has nothing to say of beards."""
+    """A model that edits hats and smiles has nothing to say of beards; nor has one that only keeps them."""
     lone = shutil.copytree(trained, tmp_path / "lone")
     config = json.loads((lone / "config.json").read_text())
     config["model"]["attributes"] = ["hat", "smile"]
@@ -216,9 +233,30 @@ def test_a_data_set_that_shares_no_attribute(
     }
     save_file(renamed, lone / "statistics.safetensors")
     message = refused(["evaluate", "--model", str(lone), "--data-dir", str(celeba)], capsys)
-    assert "knows hat, smile, the data glasses, facial-hair" in message
+    assert "edits hat, smile, the data knows glasses, facial-hair" in message
     assert "--dataset" in message
+    config["model"] |= {"attributes": ["hat", "facial-hair"], "keep": ["facial-hair"]}
+    (lone / "config.json").write_text(json.dumps(config))
+    save_file(
+        {name.replace("smile", "facial-hair"): tensor for name, tensor in renamed.items()},
+        lone / "statistics.safetensors",
+    )
+    other = ["--dataset", "celeba-facial-hair", "--data-dir", str(celeba)]
+    assert "edits hat, the data knows" in refused(["evaluate", "--model", str(lone), *other], capsys)
     assert not (lone / "evaluation").exists()
+
+
+def test_an_attribute_that_nobody_can_be_tried_on_has_no_pictures(trained: Path, celeba: Path) -> None:
+    """As where fewer than three in a hundred of every stratum have it: figures leave it out, too."""
+    model = runs.load(str(trained), trained.parent)
+    data = sources.read("celeba-glasses-facial-hair", celeba, ())
+    subject = make(model, data, "valid", resolve("cpu", "fp32"))
+    glasses = model.config.model.index("glasses")
+    y_held = subject.y_held.clone()
+    y_held[:, glasses] = 1
+    found = pictures.of_subject(replace(subject, y_held=y_held))
+    assert {name for name in found if "glasses" in name} == set()
+    assert "people-facial-hair" in found
 
 
 # csvae reproduce.
@@ -434,6 +472,20 @@ def test_all_that_is_there_is_reproduced_and_the_rest_is_named(
         with Image.open(everything / f"styles-ckplus-{folder}.png") as sheet:
             sheet.load()
             assert sheet.height > len(KINDS) * 48
+
+
+def test_what_goes_takes_no_other_expression_with_it(everything: Path) -> None:
+    """A smile that is put on an angry face takes the anger away; one that is taken off it does not."""
+    model = runs.load(str(everything / "ckplus" / "csvae"), everything)
+    editor = Editor(model, resolve("cpu", "fp32"), Framing(searched=False))
+    codes = editor.encode(from_pictures(model.statistics.faces[:1]))
+    subspace = model.statistics.subspaces[0]
+    points = torch.stack([subspace.absent_mean, subspace.present_mean, subspace.absent_mean])
+    drawn = editor.decode(take(codes, torch.zeros(3, dtype=torch.int64)), {0: points})
+    off = model.kind.switch(codes, {0: subspace.absent_mean}, "own").detach()
+    on = model.kind.switch(codes, {0: subspace.present_mean}, "absent").detach()
+    for got, expected in zip(drawn, (off, on, off), strict=True):
+        torch.testing.assert_close(got[None], expected, atol=1e-5, rtol=1e-5)
 
 
 def test_a_report_of_one_split_shows_no_pictures_of_another(

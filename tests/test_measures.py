@@ -23,9 +23,9 @@ from csvae_cli.evaluation import (
     fidelity,
     judging,
     leak,
+    method_two,
     naturalness,
     recognition,
-    same_person,
     strata,
     switching,
 )
@@ -790,7 +790,7 @@ LEVELS = SubspaceStatistics(
 
 def compared(data, split, kind=None, **options):
     subject = subject_of(kind or Actor(9, (1, SIZE, SIZE), 1), data, split, subspaces=[LEVELS] * 3, **options)
-    return same_person.figures(subject, split, nobody)
+    return method_two.figures(subject, split, nobody)
 
 
 def lit(*levels):
@@ -928,9 +928,9 @@ def test_matched_rows_are_as_many_of_either_class_in_every_stratum():
     assert len(strata.matched(y, groups, least=2)) == 4
 
 
-def test_partners_are_wearers_of_the_same_stratum():
+def test_donors_are_wearers_of_the_same_stratum():
     groups, wearers = torch.tensor([0, 1, 0, 1, 2]), torch.tensor([0, 1])
-    assert strata.partners(groups, wearers, 0).tolist() == [0, 1, 0, 1, -1]
+    assert strata.donors(groups, wearers, 0).tolist() == [0, 1, 0, 1, -1]
 
 
 def test_edits_that_draw_what_wearers_have_cannot_be_told_from_wearers(measured):

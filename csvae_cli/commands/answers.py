@@ -8,7 +8,7 @@ from csvae_cli import output
 from csvae_cli.errors import WorkError
 
 if TYPE_CHECKING:
-    from csvae_cli.editing.transfer import Failed
+    from csvae_cli.editing.pictures import Failed
 
 
 def one_file(

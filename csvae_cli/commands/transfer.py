@@ -108,9 +108,10 @@ def transfer(
     from csvae_cli.device import resolve
     from csvae_cli.editing import requests
     from csvae_cli.editing.editor import Editor
+    from csvae_cli.editing.pictures import Failed
     from csvae_cli.editing.requests import framing_of
     from csvae_cli.editing.styles import StyleRequest, parse_grid, parse_point
-    from csvae_cli.editing.transfer import Failed, Manner, run_jobs
+    from csvae_cli.editing.transfer import Manner, run_jobs
     from csvae_cli.errors import WorkError
     from csvae_cli.processes import of_environment
     from csvae_cli.runs import load

@@ -24,6 +24,7 @@ from csvae_cli.data.celeba_files import (
     read_partition,
     some_of,
 )
+from csvae_cli.data.celeba_frame import crop_box
 from csvae_cli.data.picture_files import Archive, Folder, opened
 from csvae_cli.errors import RequestError, one_of
 
@@ -38,15 +39,6 @@ if TYPE_CHECKING:
 _WITHOUT = {"glasses": 2}
 
 _PREPARATION = "1"  # change it with anything that changes a crop of CelebA's own pictures
-
-
-def crop_box(width: int, height: int) -> tuple[float, float, float, float]:
-    """(left, top, right, bottom) in pixels of the square that is kept of an aligned picture of that size.
-
-    Of the published 178×218 it is the central 148×148, columns 15–163 and rows 40–188; of other sizes the
-    same part, which may end between pixels.
-    """
-    return 15 * width / 178, 40 * height / 218, 163 * width / 178, 188 * height / 218
 
 
 class CelebA:

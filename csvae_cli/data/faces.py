@@ -5,7 +5,6 @@ Both networks' weights come with csvae (pretrained/faces/, with their origin and
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
@@ -16,7 +15,8 @@ from PIL import Image
 from torch import Tensor
 
 from csvae_cli import runs
-from csvae_cli.data.places import Place, sample
+from csvae_cli.data.celeba_frame import EYES, SIZE, crop_box
+from csvae_cli.data.places import Place, sample, upright
 from models.faces import REACH, WINDOW, Aligner, FaceFinder, window_grid
 
 WEIGHTS = Path(__file__).parent.parent / "pretrained" / "faces"
@@ -47,30 +47,15 @@ _ROUGHLY = 0.2
 # area, in half sides of the crop.
 _BOX_MIDDLE, _BOX_SIZE = complex(0.02, 0.155), 1.354
 
-# The eyes in the frame of 178×218, and the crop's middle and half side there.
-_LEFT_EYE, _RIGHT_EYE = complex(69.6, 111.7), complex(108.6, 111.6)
-_MIDDLE, _HALF = complex(89, 114), 74
 
-
-@dataclass(frozen=True)
-class Face:
-    """place: the square of CelebA's frame that models are trained on; score: the finder's, 0 to 1."""
-
-    place: Place
-    score: float
-
-
-def find(image: Image.Image) -> list[Face]:
-    """The faces of an RGB picture, the largest first."""
-    faces = []
+def find(image: Image.Image) -> list[Place]:
+    """The faces of an RGB picture, the largest first: the squares of CelebA's frame that models see."""
     pixels, scale = _shrunk(image, LARGEST)
     (boxes,) = _boxes(pixels[None], 0)
     if not len(boxes) or boxes[:, 4].max() < SURE:
         boxes = torch.cat([boxes, *(_boxes(pixels[None], quarters)[0] for quarters in (1, 2, 3))])
-    for square, score in _supposed(boxes, scale):
-        faces.append(Face(align(image, square), score))
-    faces.sort(key=lambda face: -face.place.side)
-    return faces
+    places = [align(image, square) for square, _ in _supposed(boxes, scale)]
+    return sorted(places, key=lambda place: -place.side)
 
 
 def at(images: Sequence[Image.Image], places: Sequence[Place], near: float) -> list[int]:
@@ -115,9 +100,10 @@ def align(image: Image.Image, place: Place) -> Place:
 
 def from_eyes(left: complex, right: complex) -> Place:
     """The crop of the face whose eyes are there, the left one in the picture first."""
-    scale = (right - left) / (_RIGHT_EYE - _LEFT_EYE)
-    half = _HALF * scale
-    return Place(left + (_MIDDLE - _LEFT_EYE) * scale, half, 1j * half)
+    eye, other = (complex(*point) for point in EYES)
+    crop = upright(crop_box(*SIZE))
+    scale = (right - left) / (other - eye)
+    return Place(left + (crop.middle - eye) * scale, crop.right * scale, crop.down * scale)
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ from typing import Literal
 from PIL import Image
 
 from csvae_cli.data import faces
-from csvae_cli.data.celeba import crop_box
+from csvae_cli.data.celeba_frame import SIZE, crop_box
 from csvae_cli.data.places import Place, upright
 from csvae_cli.errors import RequestError, WorkError
 
@@ -17,7 +17,6 @@ Align = Literal["auto", "none", "celeba"]
 Which = Literal["largest", "all"] | int
 How = Literal["found", "aligned", "square", "celeba", "eyes"]
 
-_CELEBA_RATIO = 178 / 218
 _ALIKE = 0.06
 """How far, in sides, a face may lie from where an aligned picture has it: 9 of CelebA's 178 pixels."""
 
@@ -126,7 +125,7 @@ def _frame(image: Image.Image, name: str, framing: Framing) -> Framed:
     given = _given(*image.size, framing)
     if given is not None:
         return Framed((given,), "celeba" if framing.align == "celeba" else "square")
-    found = [face.place for face in faces.find(image)]
+    found = faces.find(image)
     if not found:
         raise WorkError(
             f"No face was found in {name}; --eyes X1,Y1,X2,Y2 says where one is, "
@@ -200,7 +199,7 @@ def _may_be_aligned(framing: Framing) -> bool:
 
 def _usual(width: int, height: int) -> Place | None:
     """Where the face is in an aligned picture of this shape: as in CelebA's, or it fills the square."""
-    if abs(width / height - _CELEBA_RATIO) < 0.01:
+    if abs(width / height - SIZE[0] / SIZE[1]) < 0.01:
         return upright(crop_box(width, height))
     return _central(width, height) if width == height else None
 

@@ -16,7 +16,7 @@ _FURTHER = 0.25
 
 
 def shown(model: Model, attribute: int, w: Tensor) -> Tensor:
-    """How much of the attribute w shows, …×d_i -> …: 0 as the mean without it, 1 as the mean with it."""
+    """How much of the attribute w shows, …×d_i -> …: 0 as the mean without it, 1 as its default style."""
     axis = _axis(model, attribute)
     absent = model.statistics.subspaces[attribute].absent_mean
     return (w.float().cpu() - absent) @ axis / axis.square().sum().clamp(min=1e-9)
@@ -44,6 +44,6 @@ def further(model: Model, attribute: int, own: Tensor, point: Tensor) -> Tensor:
 
 
 def _axis(model: Model, attribute: int) -> Tensor:
-    """From the mean of those without to the mean of those with it, d_i."""
+    """From the mean of those without to the default style, d_i."""
     subspace = model.statistics.subspaces[attribute]
     return subspace.present_mean - subspace.absent_mean

@@ -30,7 +30,7 @@ _WORN = (0.02, 0.08)
 """Changes of what has to go: where less changes, as teeth below a moustache, the photo has none of it."""
 
 _TAKEN, _PUT = (amounts.SEEN, 0.15), (0.3, 0.6)
-"""How much of an attribute a picture shows (0 absent, 1 as the mean of those who have it) before its detail
+"""How much of an attribute a picture shows (0 absent, 1 as the default style) before its detail
 has to go: where it is taken away, and where another style is put.
 """
 

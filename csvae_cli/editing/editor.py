@@ -30,7 +30,7 @@ from csvae_cli.editing.pictures import (
 from csvae_cli.editing.styles import Style, parse_style
 from csvae_cli.errors import RequestError, WorkError
 from csvae_cli.runs import Model
-from models.kind import Codes
+from models.kind import Codes, Others
 
 Points = Mapping[int, Tensor]
 """For each attribute that is edited a point of its W_i, d_i for all faces or N×d_i, one for each."""
@@ -87,15 +87,10 @@ class Editor:
         point = parse_style(self.model, index, style).point
         points: Points = {} if point is None else {index: point}
         drawn = self.decode(codes, self.in_photo(codes, points, strength), strength)
-        points = self.reached(codes, points, strength)
         return self.blend(Looked(photo, faces, codes, self.decode(codes, {})), points, drawn)
 
-    def open(self, path: Path) -> Photo:
-        """Raises WorkError where it is no picture, or shows no face."""
-        return open_photo(path, self.framing)
-
     def open_all(self, paths: Sequence[Path]) -> list[Photo | WorkError]:
-        """The same of many, with the error of each that failed."""
+        """Photos, or what is wrong with each: it is no picture, or shows no face."""
         return open_photos(paths, self.framing)
 
     def faces_of(self, paths: Sequence[Path]) -> list[tuple[Tensor, Framed] | WorkError]:
@@ -127,19 +122,38 @@ class Editor:
 
     @torch.no_grad()
     def decode(self, codes: Codes, points: Points, strength: float = 1.0) -> Tensor:
-        """G_ij(x, p), float N×C×H×W on the CPU, not clamped; what other W hold: `Model.others`.
+        """G_ij(x, p), float N×C×H×W on the CPU, not clamped; what other W hold: `_others`.
 
         strength: see `Kind.switch`.
         """
         count = len(codes.z_mu)
         given = {i: p.to(self.compute.device).expand(count, -1) for i, p in points.items()}
-        others = self.model.others(points)
-        parts = []
+        drawn, order = [], []
         with self.compute.autocast():
-            for rows in _batches(count, BATCH):
-                moved = {i: p[rows] for i, p in given.items()}
-                parts.append(self.model.kind.switch(take(codes, rows), moved, others, strength).float().cpu())
-        return torch.cat(parts)[:count]
+            for others, chosen in self._others(given, count):
+                parts = []
+                for batch in _batches(len(chosen), BATCH):
+                    rows = chosen[batch]
+                    moved = {i: p[rows] for i, p in given.items()}
+                    x = self.model.kind.switch(take(codes, rows), moved, others, strength)
+                    parts.append(x.float().cpu())
+                drawn.append(torch.cat(parts)[: len(chosen)])
+                order.append(chosen)
+        return torch.cat(drawn)[torch.cat(order).argsort()]
+
+    def _others(self, points: Points, count: int) -> Iterator[tuple[Others, Tensor]]:
+        """What goes into the other W, and in which rows.
+
+        Where labels exclude each other, what is put there takes the others away; what only goes does not.
+        """
+        rows = torch.arange(count)
+        puts = torch.zeros(count, dtype=torch.bool)
+        for attribute, point in points.items() if self.model.config.model.exclusive else ():
+            puts |= amounts.shown(self.model, attribute, point) >= amounts.GONE
+        if puts.any():
+            yield "absent", rows[puts]
+        if not puts.all():
+            yield "own", rows[~puts]
 
     def reached(self, codes: Codes, points: Points, strength: float) -> Points:
         """On the way from each face's own w to the points: 0 its own, 1 there, 2 as far again."""
@@ -163,7 +177,10 @@ class Editor:
         return found
 
     def blend(self, looked: Looked, points: Points, drawn: Tensor) -> Image.Image:
-        """The photo with all of its faces changed to show these points; drawn: decoded so, `in_photo`."""
+        """The photo with all of its faces changed.
+
+        points: the styles that are asked for; drawn: the faces decoded on the way there, `in_photo`.
+        """
         image = looked.photo.image
         if not points:
             return image

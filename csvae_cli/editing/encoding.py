@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from csvae_cli import output, runs
@@ -18,8 +19,7 @@ from csvae_cli.device import Compute
 from csvae_cli.editing import codes as tables
 from csvae_cli.editing.editor import Editor
 from csvae_cli.editing.groups import in_groups
-from csvae_cli.editing.pictures import find_inputs
-from csvae_cli.editing.transfer import Failed
+from csvae_cli.editing.pictures import Failed, find_inputs
 from csvae_cli.errors import RequestError, WorkError
 from csvae_cli.processes import of_environment
 from models.kind import Codes
@@ -53,8 +53,8 @@ def encode_pictures(editor: Editor, inputs: Sequence[Path], out: Path) -> Encode
     Raises RequestError where there is less to read than processes.
     """
     model, found = editor.model, find_inputs(inputs)
-    sources = found[of_environment().share(len(found))]
-    if not sources:
+    paths = found[of_environment().share(len(found))]
+    if not paths:
         raise RequestError(f"{len(found)} pictures are too few for so many processes; start fewer.")
     files, parts, failed, framed = [], [], [], []
 
@@ -70,20 +70,17 @@ def encode_pictures(editor: Editor, inputs: Sequence[Path], out: Path) -> Encode
         return places, [editor.encode(torch.cat(faces), _TOGETHER)] if faces else []
 
     with output.progress() as progress:
-        for places, part in in_groups(work, sources, _TOGETHER):
+        for places, part in in_groups(work, paths, _TOGETHER):
             parts += part
             failed += [one for one in places if isinstance(one, Failed)]
             for path, where in (one for one in places if not isinstance(one, Failed)):
                 files += [str(path)] * len(where.places)
                 framed.append(where)
-            progress("encoding", len(failed) + len(framed), len(sources))
+            progress("encoding", len(failed) + len(framed), len(paths))
     if not parts:
         return Encoded(0, tuple(failed))
-    attributes = model.config.model.attributes
-    labels = np.full((len(files), len(attributes)), -1, dtype=np.int8)
-    codes = join(parts)
-    probabilities = model.kind.label_probabilities(codes.w_mu)
-    tables.write(out, tables.arrays(files, labels, codes, attributes, probabilities))
+    labels = np.full((len(files), len(model.config.model.attributes)), -1, dtype=np.int8)
+    _write(out, model, files, labels, join(parts))
     return Encoded(len(files), tuple(failed), tuple(framed))
 
 
@@ -113,6 +110,12 @@ def encode_dataset(
     for column, name in enumerate(attributes):
         if name in data.attributes:
             labels[:, column] = part.labels[:, data.attributes.index(name)]
-    probabilities = kind.label_probabilities(codes.w_mu)
-    tables.write(out, tables.arrays(part.names, labels, codes, attributes, probabilities))
+    _write(out, model, part.names, labels, codes)
     return Encoded(len(part), ())
+
+
+def _write(
+    out: Path, model: runs.Model, files: Sequence[str], labels: NDArray[np.int8], codes: Codes
+) -> None:
+    probabilities = model.kind.label_probabilities(codes.w_mu)
+    tables.write(out, tables.arrays(files, labels, codes, model.config.model.attributes, probabilities))

@@ -59,6 +59,17 @@ class Photo:
 
 
 @dataclass(frozen=True)
+class Failed:
+    """An input that gave nothing, and why."""
+
+    source: Path
+    reason: str
+
+    def as_json(self) -> dict[str, str]:
+        return {"input": str(self.source), "error": self.reason}
+
+
+@dataclass(frozen=True)
 class _Read:
     """The first frame of a file, upright and RGB, perhaps shrunk, and what it came with."""
 

@@ -14,10 +14,9 @@ from csvae_cli.data.encoding import take
 from csvae_cli.data.framing import Framed
 from csvae_cli.editing.editor import BATCH, Editor, Points
 from csvae_cli.editing.groups import in_groups
-from csvae_cli.editing.pictures import find_inputs
+from csvae_cli.editing.pictures import Failed, find_inputs
 from csvae_cli.editing.requests import attribute_of
 from csvae_cli.editing.styles import SPAN, parse_grid
-from csvae_cli.editing.transfer import Failed
 from csvae_cli.errors import RequestError, WorkError
 from csvae_cli.runs import Model
 from models import subspace as subspaces
@@ -117,9 +116,7 @@ def _people(editor: Editor, x: Tensor, attribute: int, labels: Sequence[str]) ->
     styles = sheets.style_points(model.statistics.subspaces[attribute], model.kind.anchors(attribute)[0])
     title = f"{model.config.model.attributes[attribute]}, {model.config.model.kind}"
     codes = editor.encode(x)
-    others = model.config.model.others
-    with torch.no_grad(), editor.compute.autocast():
-        return sheets.people_by_styles(model.kind, x, codes, attribute, *styles, title, labels, others)
+    return sheets.people_by_styles(x, lambda at: editor.decode(codes, at), attribute, *styles, title, labels)
 
 
 def _plane(editor: Editor, x: Tensor, attribute: int, plane: Plane) -> Image.Image:

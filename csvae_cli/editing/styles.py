@@ -94,17 +94,19 @@ def parse_style(model: Model, attribute: int, text: str) -> Style:
     elif re.fullmatch(r"[-+.,\de]+", text):
         request = StyleRequest(at=parse_point(text))
     else:
-        raise RequestError(f"A style is on, off, own, a point (1.5,-2) or like pc1+2.00, not “{text}”.")
+        raise RequestError(
+            f"A style is on, off, own, like pc1+2.00 or a point (W's numbers, with commas), not “{text}”."
+        )
     return styles(model, attribute, request)[0]
 
 
 def default_style(model: Model, attribute: int) -> Style:
-    """The mean of the present codes."""
+    """`SubspaceStatistics.present_mean`: of someone in whom the attribute is clearly seen."""
     return Style("on", model.statistics.subspaces[attribute].present_mean)
 
 
 def plane(model: Model, attribute: int, rows: int, columns: int, span: float) -> list[Style]:
-    """rows×columns styles around the present mean, row by row, the first row on top.
+    """rows×columns styles around the default style, row by row, the first row on top.
 
     Over W_i itself where it has 2 dimensions, over its first two principal components where it has more,
     along its one dimension where it has one (columns only).

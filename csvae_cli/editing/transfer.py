@@ -19,7 +19,7 @@ from csvae_cli.editing import amounts
 from csvae_cli.editing.editor import BATCH, Editor, Looked, Points, style_name
 from csvae_cli.editing.groups import in_groups, of_size
 from csvae_cli.editing.overview import Draw, sheet, thumbnail, walk
-from csvae_cli.editing.pictures import HELD_PIXELS, Kept, Photo, pixels_of
+from csvae_cli.editing.pictures import HELD_PIXELS, Failed, Kept, Photo, pixels_of
 from csvae_cli.editing.styles import Style
 from csvae_cli.editing.written import encode_picture, stripped, written_suffix
 from csvae_cli.errors import UserError, WorkError
@@ -67,17 +67,6 @@ class Edited:
             "style": self.style,
         }
         return line if self.style_from is None else {**line, "style_from": str(self.style_from)}
-
-
-@dataclass(frozen=True)
-class Failed:
-    """An input that gave nothing, and why."""
-
-    source: Path
-    reason: str
-
-    def as_json(self) -> dict[str, Any]:
-        return {"input": str(self.source), "error": self.reason}
 
 
 @dataclass(frozen=True)
@@ -267,9 +256,7 @@ def _draw(editor: Editor, group: Sequence[_Opened], manner: Manner) -> Iterator[
     drawn = iter(editor.decode(shown, wanted, manner.strength).split(sizes))
     points = iter(asked)
     for opened, part, rows in zip(group, parts, spans, strict=True):
-        styles = tuple(
-            (editor.reached(part, next(points), manner.strength), next(drawn)) for _ in opened.styles
-        )
+        styles = tuple((next(points), next(drawn)) for _ in opened.styles)
         yield _Drawn(opened, Looked(opened.photo, faces[rows], part, own[rows]), styles)
 
 
@@ -299,7 +286,8 @@ def _finish(editor: Editor, drawn: _Drawn, manner: Manner) -> list[Edited | Fail
             if manner.sheet or manner.walk:
                 frames.append([thumbnail(image) for image in images])
             bare = _bare(editor.model, manner.attribute, looked.codes, style)
-            for target, image, point in zip(targets, images, points[manner.attribute].tolist(), strict=False):
+            reached = editor.reached(looked.codes, points, manner.strength)[manner.attribute]
+            for target, image, point in zip(targets, images, reached.tolist(), strict=False):
                 out, keeping = stripped(image, kept) if manner.strip else (image, kept)
                 runs.write(target, _encoded(target, out, keeping))
                 results.append(

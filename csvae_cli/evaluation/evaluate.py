@@ -15,10 +15,10 @@ from csvae_cli.evaluation import (
     identity,
     judging,
     leak,
+    method_two,
     naturalness,
     recognition,
     report,
-    same_person,
     strata,
     switching,
 )
@@ -64,7 +64,8 @@ def evaluate(
     trained_on = model.config.data
     name = dataset or trained_on.dataset
     place = sources.place(name, data_dir, trained_on.data_dir)
-    keep = model.config.model.keep if name == trained_on.dataset else ()
+    config = model.config.model
+    keep = config.keep if name == trained_on.dataset else sources.known(name, place, config.attributes)
     data = sources.read(name, place, tuple(dict.fromkeys((*keep, *sources.default_keep(name, place)))))
     which = model.name.removeprefix(run.path.resolve().name)
     stem = f"{name}-{split}{which}"
@@ -111,7 +112,7 @@ def measure(subject: Subject, dataset: str, split: SplitName, progress: Progress
         *recognition.figures(subject, court, progress),
         *fidelity.figures(subject),
         *identity.figures(subject, dataset, progress),
-        *(same_person.figures(subject, split, progress) if subject.of_pictures else ()),
+        *(method_two.figures(subject, split, progress) if subject.of_pictures else ()),
     ]
     order = list(MEANINGS)
     return tuple(sorted(found, key=lambda figure: order.index(figure.name)))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from csvae_cli.data.batches import to_pictures
-from csvae_cli.data.celeba import crop_box
+from csvae_cli.data.celeba_frame import EYES, MOUTH, NOSE, SIZE, crop_box
 from csvae_cli.evaluation.figures import Figure
 from csvae_cli.evaluation.subject import Subject
 from csvae_cli.output import Progress
@@ -25,8 +25,8 @@ from models.evenly import evenly
 _PICTURES = 100
 _SIZE = 112
 
-# Eyes, nose, corners of the mouth: where they are in CelebA's 178×218 (medians), and where SFace wants them.
-_CELEBA = ((69.6, 111.7), (108.6, 111.6), (88.2, 135.9), (71.9, 153.0), (105.9, 153.0))
+# Eyes, nose, corners of the mouth: where they are in CelebA's frame, and where SFace wants them.
+_CELEBA = (*EYES, NOSE, *MOUTH)
 _SFACE = ((38.29, 51.70), (73.53, 51.50), (56.03, 71.74), (41.55, 92.37), (70.73, 92.20))
 
 Embed = Callable[[Tensor], NDArray[np.float32]]
@@ -89,7 +89,7 @@ def recogniser() -> Embed:
 
 def to_frame(size: int) -> NDArray[np.float64]:
     """2×3: from pixels of a size×size crop of CelebA's frame to SFace's 112×112, the nearest similarity."""
-    left, top, right, _ = crop_box(178, 218)
+    left, top, right, _ = crop_box(*SIZE)
     points = (np.array(_CELEBA) - (left, top)) * size / (right - left)
     # x' = a x − b y + c, y' = b x + a y + d, by least squares.
     rows = [row for x, y in points for row in ((x, -y, 1, 0), (y, x, 0, 1))]

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from csvae_cli.data.batches import Batches
 from csvae_cli.evaluation.figures import Figure
-from csvae_cli.evaluation.strata import matched, partners
+from csvae_cli.evaluation.strata import donors, matched
 from csvae_cli.evaluation.subject import Subject
 from csvae_cli.output import Progress
 from models.evenly import evenly
@@ -99,8 +99,8 @@ def _auroc(subject: Subject, learnt: Sorts, scored: Sorts, seed: int) -> float:
 def _edited(subject: Subject, codes: Codes, y: Tensor, strata: Tensor, column: int) -> Sorts:
     """Decoded wearers, and others who took the style of a wearer of their stratum."""
     wearers, others = _both(y, strata)
-    donors = partners(strata, (y == 1).nonzero()[:, 0], _SEED)[others]
-    style = codes.w_mu[column][donors.to(codes.z_mu.device)]
+    givers = donors(strata, (y == 1).nonzero()[:, 0], _SEED)[others]
+    style = codes.w_mu[column][givers.to(codes.z_mu.device)]
     own, edited = (
         subject.switched(codes, rows, points) for rows, points in ((wearers, {}), (others, {column: style}))
     )

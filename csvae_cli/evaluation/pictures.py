@@ -10,7 +10,7 @@ from csvae_cli import sheets
 from csvae_cli.data.batches import to_pictures
 from csvae_cli.evaluation.subject import Subject
 from models.evenly import evenly
-from models.subspace import along_axes, plane
+from models.subspace import plane
 
 _PEOPLE, _DONORS = 8, 8
 
@@ -21,6 +21,8 @@ def of_subject(subject: Subject) -> dict[str, Image.Image]:
         return {"projections": projections(subject)}
     found = {}
     for name in edited(subject):
+        if not all(map(len, subject.tried_on(subject.model.config.model.index(name)))):
+            continue  # as figures do
         found[f"styles-{name}"] = styles(subject, name)
         found[f"row-{name}"] = row(subject, name)
         found[f"people-{name}"] = people(subject, name)
@@ -56,34 +58,21 @@ def styles(subject: Subject, name: str) -> Image.Image:
 
 def row(subject: Subject, name: str) -> Image.Image:
     """The same in one row, along the first principal axes: to be set below another model's."""
-    column = subject.model.config.model.index(name)
-    statistics = subject.model.statistics.subspaces[column]
-    face = _rows(subject, column, 0, 1)
-    names = ["picture", "own", "off", "on"]
-    found = [
-        _originals(subject, face),
-        _decoded(subject, face, {}),
-        _decoded(subject, face, {column: subject.kind.anchors(column)[0]}),
-        _decoded(subject, face, {column: statistics.present_mean}),
-    ]
-    for axis in range(min(len(statistics.stds), 2)):
-        for step in (-2.0, -1.0, 1.0, 2.0):
-            point = along_axes(statistics, [0.0] * axis + [step])
-            names.append(f"pc{axis + 1} {step:+g}")
-            found.append(_decoded(subject, face, {column: point}))
-    return _sheet(torch.stack(found, 1), [""], names, f"{subject.model.config.model.kind}: {name}")
+    return _by_styles(subject, name, 1, f"{subject.model.config.model.kind}: {name}", axes=2)
 
 
 def people(subject: Subject, name: str) -> Image.Image:
     """Figure 6: each style over many people."""
+    return _by_styles(subject, name, _PEOPLE, f"{name}: styles over people", axes=3)
+
+
+def _by_styles(subject: Subject, name: str, people: int, title: str, *, axes: int) -> Image.Image:
     column = subject.model.config.model.index(name)
-    rows = _rows(subject, column, 0, _PEOPLE)
-    statistics = subject.model.statistics.subspaces[column]
-    names, points = sheets.style_points(statistics, subject.kind.anchors(column)[0].cpu())
-    columns = [_originals(subject, rows), _decoded(subject, rows, {})]
-    columns += [_decoded(subject, rows, {column: point}) for point in points]
-    return _sheet(
-        torch.stack(columns, 1), [""] * len(rows), ["picture", "own", *names], f"{name}: styles over people"
+    rows = _rows(subject, column, 0, people)
+    absent = subject.kind.anchors(column)[0].cpu()
+    styles = sheets.style_points(subject.model.statistics.subspaces[column], absent, axes)
+    return sheets.people_by_styles(
+        _originals(subject, rows), lambda at: _decoded(subject, rows, at), column, *styles, title
     )
 
 

@@ -60,7 +60,7 @@ def matched(y: Tensor, strata: Tensor, least: int = _LEAST) -> Tensor:
     return torch.cat(rows).sort().values
 
 
-def partners(strata: Tensor, wearers: Tensor, seed: int) -> Tensor:
+def donors(strata: Tensor, wearers: Tensor, seed: int) -> Tensor:
     """For each row of `strata` (N) one of the wearers (rows of the same tensor) of the same stratum, or −1.
 
     Drawn at random, always alike.

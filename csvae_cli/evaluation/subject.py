@@ -36,7 +36,7 @@ class Subject:
     """A model under test.
 
     attributes: those that both model and data know. codes, y: of at most
-    8,000 training pictures, codes_held, y_held of at most 2,000 held-out ones (rows: which of the split); y
+    8,000 training pictures, codes_held, y_held of at most 2,000 held-out ones; y
     has the model's columns, −1 where the data does not know. Encoders are not shown labels: a user's picture
     has none. strata, strata_held: numbers of who is alike in all the data's labels that are not edited.
     """
@@ -115,7 +115,7 @@ class Subject:
 
 
 def make(model: Model, data: Dataset, split: SplitName, compute: Compute) -> Subject:
-    """Raises RequestError where model and data have no attribute in common or differ in shape."""
+    """Raises RequestError where the data knows nothing that the model edits, or differs in shape."""
     if data.model_shape != model.config.model.shape:
         raise RequestError(f"The data has another shape than {model.name} was trained on.")
     names = model.config.model.attributes
@@ -124,9 +124,10 @@ def make(model: Model, data: Dataset, split: SplitName, compute: Compute) -> Sub
         for name in names
         if name in data.attributes
     )
-    if not common:
+    edited = model.config.model.edited
+    if not any(item.name in edited for item in common):
         raise RequestError(
-            f"{model.name} knows {', '.join(names)}, the data {', '.join(data.attributes)}; "
+            f"{model.name} edits {', '.join(edited)}, the data knows {', '.join(data.attributes)}; "
             "name a --dataset that shares an attribute with it."
         )
     kind = model.kind.to(compute.device)

@@ -52,7 +52,7 @@ def figures(subject: Subject, court: Court, progress: Progress) -> list[Figure]:
 
 
 def _mean_styles(subject: Subject, court: Court, case: _Case) -> list[Figure]:
-    """At the class mean: added, removed (where labels are not exclusive), both together; plainly kept; and
+    """At the default style: added, removed (where labels are not exclusive), both together; plainly kept; and
     what `added` would be if nothing were done.
     """
     statistics = subject.model.statistics.subspaces[case.column]

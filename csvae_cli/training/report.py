@@ -1,5 +1,6 @@
 """What is looked at now and then in a training: validation, the leak of z, statistics of W, a sheet."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isnan
 
@@ -111,10 +112,13 @@ def _sheet(
         return sheets.point_panels(valid, y)
     x = from_pictures(statistics.faces.to(compute.device))
     codes = model.encode(x, statistics.labels.to(compute.device))
+
+    def decoded(points: Mapping[int, Tensor]) -> Tensor:
+        return model.switch(codes, points, config.model.others if points else "own")
+
     pages = []
     for name in config.model.edited:
         attribute = config.model.index(name)
         styles = sheets.style_points(statistics.subspaces[attribute], model.anchors(attribute)[0])
-        others = config.model.others
-        pages.append(sheets.people_by_styles(model, x, codes, attribute, *styles, name, others=others))
+        pages.append(sheets.people_by_styles(x, decoded, attribute, *styles, name))
     return sheets.stack(pages)
