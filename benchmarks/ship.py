@@ -3,7 +3,8 @@
     python benchmarks/ship.py RUN --made-by COMMANDS --commit COMMIT --evaluation FILE… [--note SENTENCES]
         [--faces PICTURE…] [--out DIR]
 
-made-by: divided by "; "; commit: of the code that trained it; note: what a reader who repeats it must know.
+made-by: divided by "; "; commit: the code that trained it, as in "code of commit 60afce4"; note: what a
+reader who repeats it must know.
 faces: pictures of a face each that sheets show where no input is named; only free ones may ship. Default:
 those of the model that ships now.
 evaluation: answers of `csvae evaluate --json` on the run, for the card.
@@ -77,7 +78,7 @@ def card(evaluations: list[Path], config: RunConfig, commit: str, note: str) -> 
         "A `flow-csvae` (docs/flow-csvae.md) of aligned faces: z for the person, W of "
         f"{config.model.w_dim} dimensions for glasses and for facial hair, W of 2 each for sex, age and "
         "smile, which edits leave alone.\n",
-        f"Made by\n\n```\n{commands}\n```\n\n(code of commit {commit}) and `benchmarks/ship.py`. {note}\n",
+        f"Made by\n\n```\n{commands}\n```\n\n({commit}) and `benchmarks/ship.py`. {note}\n",
         "**Data**: 23,276 training pictures of CelebA (Liu et al. 2015) at half size, for non-commercial "
         "research only: so are these weights. Its labels are noisy, its people are celebrities, and glasses, "
         "beards, sex and age hang together in it; do not use the labels to judge anyone. The sheet's face is "

@@ -42,7 +42,10 @@ def transfer(
         str | None, typer.Option("--grid", metavar="RxC", help="Styles over the plane of W, R×C of them.")
     ] = None,
     at: Annotated[
-        str | None, typer.Option("--at", metavar="X,Y,…", help="The style at a point of W; write --at=-1,2.")
+        str | None,
+        typer.Option(
+            "--at", metavar="X,Y,…", help="The style at a point, all numbers of W; write --at=-1,2…"
+        ),
     ] = None,
     off: Annotated[bool, typer.Option("--off", help="Take the attribute away.")] = False,
     own: Annotated[bool, typer.Option("--own", help="Keep the picture's own style.")] = False,

@@ -55,7 +55,7 @@ def check_suffix(path: Path) -> None:
         from importlib.util import find_spec
 
         if find_spec("pyarrow") is None:
-            raise RequestError("Parquet needs pyarrow; install it with pip install pyarrow.")
+            raise RequestError("Parquet needs pyarrow; pip install pyarrow (or pipx inject csvae pyarrow).")
 
 
 def write(path: Path, found: Arrays) -> None:

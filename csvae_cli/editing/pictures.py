@@ -306,7 +306,9 @@ def _is_heic(file: BinaryIO) -> bool:
 
 def _learn_heic(path: Path) -> None:
     if find_spec("pillow_heif") is None:
-        raise WorkError(f"{path}: HEIC needs pillow-heif; install it with pip install pillow-heif.")
+        raise WorkError(
+            f"{path}: HEIC needs pillow-heif; pip install pillow-heif (or pipx inject csvae pillow-heif)."
+        )
     import pillow_heif
 
     pillow_heif.register_heif_opener()
