@@ -30,7 +30,7 @@ check: setup
 
 # Proofs that take minutes: trainings that must reach what the README says.
 soak: setup
-	$(BIN)/python benchmarks/figures.py
+	$(BIN)/python benchmarks/figures.py --anew
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info demo

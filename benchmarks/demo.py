@@ -1,6 +1,6 @@
 """`make demo`: put glasses on a portrait with csvae's own model; then train on drawn faces for three minutes.
 
-Each step is a command that you could type; all that it makes lies in ./demo.
+Each step is a command that you could type; its pictures and its run lie in ./demo.
 """
 
 import os

@@ -18,7 +18,7 @@ import sys
 import time
 import venv
 from collections.abc import Callable
-from itertools import chain, islice, repeat
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -44,6 +44,8 @@ def main() -> None:
     if options.only:
         print(CONTENDERS[options.only](options.network, options.work, options.batch))
         return
+    if options.batch > PAPERS // 10:
+        parser.error(f"--batch is at most {PAPERS // 10}: a tick is ten steps of an epoch.")
     prepare(options.work)
     shared = ["--network", options.network, "--work", str(options.work), "--batch", str(options.batch)]
     commands = {name: [sys.executable, __file__, "--only", name, *shared] for name in CONTENDERS}
@@ -54,7 +56,7 @@ def main() -> None:
     rates: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(options.rounds):
         for name, command in commands.items():
-            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
             rates[name].append(float(done.stdout.split()[-1]))
     how = f"batches of {options.batch}, {options.rounds} rounds, medians, {place()}"
     print(f"{options.network} network, {how}")
@@ -123,19 +125,20 @@ def csvae(network: str, work: Path, batch: int) -> float:
 
 def conventional(network: str, work: Path, batch: int) -> float:
     """The loop of a tutorial."""
-    from torch.utils.data import DataLoader
+    from torch.utils.data import DataLoader, RandomSampler
     from torchvision import datasets, transforms
 
     crop = transforms.Compose([transforms.CenterCrop(148), transforms.Resize(64), transforms.ToTensor()])
     data = datasets.ImageFolder(str(work / "jpegs"), crop)
-    loader = DataLoader(data, batch_size=batch, shuffle=True, drop_last=True, num_workers=2)
+    # One long epoch: its workers are started once, as they would be for many more pictures than these.
+    order = RandomSampler(data, replacement=True, num_samples=STEPS * batch)
+    loader = DataLoader(data, batch_size=batch, sampler=order, num_workers=2)
     on = torch.device("cuda" if torch.cuda.is_available() else "cpu")  # not `device`: csvae's settles more
     model = fresh(network).to(on)
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
     noise = torch.Generator(on).manual_seed(0)
     began = 0.0
-    endless = chain.from_iterable(repeat(loader))
-    for step, (x, y) in enumerate(islice(endless, STEPS)):
+    for step, (x, y) in enumerate(loader):
         if step == WARM:
             began = now()
         terms = model.terms(x.to(on), y[:, None].to(on), noise)

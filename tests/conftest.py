@@ -10,10 +10,18 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from hypothesis import settings
 from PIL import Image
 
 from csvae_cli.app import main
 from csvae_cli.data.toy_faces import portrait
+
+settings.register_profile("csvae", deadline=None)  # nothing is timed
+settings.load_profile("csvae")
+
+_OF_THE_USER = ("CSVAE_RUNS", "CSVAE_DATA", "CSVAE_DEBUG", "FORCE_COLOR", "RANK", "WORLD_SIZE", "LOCAL_RANK")
+for name in _OF_THE_USER[3:]:  # before fixtures of sessions and modules, too
+    os.environ.pop(name, None)
 
 _COLUMNS = ("Eyeglasses", "Goatee", "Male", "Mustache", "No_Beard", "Wearing_Hat")
 
@@ -48,7 +56,7 @@ def celeba(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _away_from_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the user's cache, runs or data."""
     monkeypatch.setenv("CSVAE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-    for name in ("CSVAE_RUNS", "CSVAE_DATA", "CSVAE_DEBUG"):
+    for name in _OF_THE_USER:
         monkeypatch.delenv(name, raising=False)
 
 

@@ -25,7 +25,7 @@ def erased(z: Tensor, y: Tensor) -> Tensor:
     return z - (z - mean) @ matrix.T
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.integers(1, 3))
 def test_no_label_has_a_covariance_with_any_coordinate_left(seed, labels):
     z, y = leaking(seed, labels=labels)
@@ -92,7 +92,7 @@ def test_a_shift_is_found_label_by_label_though_they_hang_together():
     assert shift[:, 1].norm() < 0.01
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10_000))
 def test_classes_that_differ_by_chance_are_left_alone(seed):
     z, t, y = said(seed, 300, torch.zeros(200, 1))

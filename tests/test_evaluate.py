@@ -133,7 +133,7 @@ def test_an_evaluation_leaves_figures_a_page_and_pictures(answered: str, run: Pa
     for figure in answer["figures"]:
         assert f"| {figure['name']} | " in page
         assert MEANINGS[figure["name"]] in page
-    pictures = {path.name for path in evaluated.glob("*.png")}
+    pictures = {path.name for path in evaluated.glob(f"{STEM}-*.png")}
     sheets = [
         f"{sheet}-{name}"
         for sheet in ("styles", "row", "people", "transfer")

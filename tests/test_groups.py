@@ -1,13 +1,16 @@
 """Work in groups: none larger than there is room for, nothing lost, nothing out of order."""
 
+import time
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from csvae_cli.editing.groups import of_size
+from csvae_cli.editing.groups import in_groups, of_size
 from csvae_cli.editing.pictures import pixels_of
 
 
@@ -34,6 +37,26 @@ def test_pixels_are_counted_before_a_picture_is_read(tmp_path):
         assert pixels_of(path) == 64 * 32, suffix
     (tmp_path / "odd.jpg").write_text("no picture")
     assert pixels_of(tmp_path / "odd.jpg") == pixels_of(tmp_path / "none.jpg") == 0
+
+
+def test_groups_on_several_cores_come_in_their_order() -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        found = list(in_groups(_slow_at_first, range(101), 8))
+        assert [item for group in found for item in group] == list(range(101))
+        assert max(map(len, found)) <= 8
+        with pytest.raises(ZeroDivisionError):
+            list(in_groups(lambda group: 1 / (group[0] - 50), range(50, 101), 8))
+        assert torch.get_num_threads() == 4
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _slow_at_first(group: Sequence[int]) -> Sequence[int]:
+    """So that later groups are done before earlier ones."""
+    time.sleep(0.05 if group[0] < 20 else 0)
+    return group
 
 
 def test_what_is_larger_than_there_is_room_for_is_alone():

@@ -1,6 +1,7 @@
 """The training loop: what it feeds, how far it steps, when it stops, and what it says."""
 
 import math
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from csvae_cli.errors import WorkError
 from csvae_cli.runs import Run
 from csvae_cli.training import checkpoint
 from csvae_cli.training.clock import Clock
+from csvae_cli.training.interrupt import polite_stop
 from csvae_cli.training.loop import Epoch, Tick, learning_rate, train
 from csvae_cli.training.report import _looked_at
 from csvae_cli.training.state import State, start
@@ -456,11 +458,25 @@ def test_the_term_that_diverged_is_the_one_that_is_named(term):
     assert (state.epoch, state.step) == (0, 1)
 
 
+def test_the_second_ctrl_c_insists() -> None:
+    def twice() -> None:
+        with polite_stop() as stop:
+            assert not stop()
+            signal.raise_signal(signal.SIGINT)
+            assert stop()
+            signal.raise_signal(signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        twice()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time that it is to be, in seconds."""
     seconds = [0.0]
-    monkeypatch.setattr("csvae_cli.training.session.time.monotonic", lambda: seconds[0])
+    monkeypatch.setattr("csvae_cli.training.clock.time.monotonic", lambda: seconds[0])
     return seconds
 
 

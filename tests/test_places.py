@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -53,7 +53,6 @@ def test_beyond_the_picture_its_edge_goes_on() -> None:
     assert np.array_equal(got, np.broadcast_to([10, 200, 30], (32, 32, 3)))
 
 
-@settings(deadline=None)
 @given(angles, st.floats(20, 120), st.floats(0.2, 5))
 def test_what_is_spread_lies_where_it_was_cut(turn: float, half: float, value: float) -> None:
     place = _square(complex(200.3, 190.8), cmath.rect(half, turn))

@@ -58,7 +58,7 @@ def codes(count, dim, seed=0):
     return mu, log_var, sample(mu, log_var, generator)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(means, log_vars)
 def test_kl_to_the_standard_normal_is_that_of_torch(mu, log_var):
     q = Normal(number(mu), number(log_var).mul(0.5).exp())
@@ -66,7 +66,7 @@ def test_kl_to_the_standard_normal_is_that_of_torch(mu, log_var):
     torch.testing.assert_close(kl_standard(number(mu), number(log_var)), expected)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(means, log_vars, means, stds)
 def test_kl_between_gaussians_is_that_of_torch(mu, log_var, mean, std):
     q = Normal(number(mu), number(log_var).mul(0.5).exp())
@@ -76,7 +76,7 @@ def test_kl_between_gaussians_is_that_of_torch(mu, log_var, mean, std):
     )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(means, means, stds)
 def test_the_log_density_is_that_of_torch(w, mean, std):
     expected = Normal(number(mean), number(std)).log_prob(number(w))

@@ -7,10 +7,12 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import ended
 
 from csvae_cli.app import main
 from csvae_cli.errors import RequestError
@@ -89,11 +91,12 @@ def _side_by_side(*command: str) -> list[subprocess.CompletedProcess[str]]:
         )
         for rank in range(2)
     ]
-    ended = []
-    for process in started:
-        out, err = process.communicate(timeout=200)
-        ended.append(subprocess.CompletedProcess(command, process.returncode, out, err))
-    return ended
+    done = []
+    with ended(started[0]), ended(started[1]):
+        for process in started:
+            out, err = process.communicate(timeout=200)
+            done.append(subprocess.CompletedProcess(command, process.returncode, out, err))
+    return done
 
 
 def _log(run: str) -> list[dict[str, object]]:
@@ -101,8 +104,8 @@ def _log(run: str) -> list[dict[str, object]]:
 
 
 def test_gradients_of_parts_are_averaged_to_those_of_the_whole() -> None:
-    for ended in _side_by_side(sys.executable, "-c", _AVERAGE):
-        assert ended.returncode == 0, ended.stderr
+    for done in _side_by_side(sys.executable, "-c", _AVERAGE):
+        assert done.returncode == 0, done.stderr
 
 
 def test_one_that_ends_is_named_as_the_reason() -> None:
@@ -123,15 +126,19 @@ def test_two_processes_train_stop_together_and_one_goes_on() -> None:
         start_new_session=True,
     )
     assert process.stderr is not None
-    said = ""
-    while "epoch 2/40" not in said:
-        line = process.stderr.readline()
-        assert line, said
-        said += line
-    assert "2 processes with 400 in a batch of all" in said
-    assert len(re.findall("epoch 1/40", said)) == 1
-    process.send_signal(signal.SIGTERM)
-    _, rest = process.communicate(timeout=100)
+    try:
+        said = ""
+        while "epoch 2/40" not in said:
+            line = process.stderr.readline()
+            assert line, said
+            said += line
+        assert "2 processes with 400 in a batch of all" in said
+        assert len(re.findall("epoch 1/40", said)) == 1
+        process.send_signal(signal.SIGTERM)
+        _, rest = process.communicate(timeout=100)
+    finally:
+        with suppress(ProcessLookupError):  # torchrun's own children, too, whatever went wrong
+            os.killpg(process.pid, signal.SIGKILL)
     assert "go on with: csvae train --resume roll" in rest
     assert process.returncode != 0
     done = len(_log("roll"))
@@ -143,8 +150,8 @@ def test_two_processes_train_stop_together_and_one_goes_on() -> None:
 def test_a_folder_is_shared_and_its_tables_follow_one_another(celeba: Path) -> None:
     pictures = sorted((celeba / "img_align_celeba").iterdir())[:5]
     command = ["encode", *map(str, pictures), "--align", "celeba", "--out", "codes.npz"]
-    for ended in _side_by_side(CSVAE, *command):
-        assert ended.returncode == 0, ended.stderr
+    for done in _side_by_side(CSVAE, *command):
+        assert done.returncode == 0, done.stderr
     assert main(command) == 0
     parts = [np.load(f"codes-0000{rank}-of-00002.npz") for rank in range(2)]
     whole = np.load("codes.npz")

@@ -29,7 +29,7 @@ def test_a_profile_leaves_a_trace_and_says_where_the_time_goes(
 
 def test_a_profile_is_of_steps_of_one_epoch(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    command = ["train", "--dataset", "swiss-roll", "--epochs", "2", "--batch-size", "160", "--profile"]
+    command = ["train", "--dataset", "swiss-roll", "--epochs", "2", "--batch-size", "320", "--profile"]
     assert (
         main([*command, "--out", str(out)]) == 0
     )  # 25 steps an epoch: the second and third tick are not one's

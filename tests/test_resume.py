@@ -77,7 +77,7 @@ def test_stopped_and_resumed_equals_uninterrupted(
     _same(out, whole)
 
 
-def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path, whole: Path) -> None:
+def test_killed_before_it_kept_anything_and_resumed_equals_uninterrupted(tmp_path: Path, whole: Path) -> None:
     out = tmp_path / "run"
     process = subprocess.Popen(
         [*_train(out), "--epochs", str(_EPOCHS)],
@@ -91,17 +91,23 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path, whole: Path) ->
     _same(out, whole)
 
 
-@pytest.mark.parametrize("lines", [1, 9], ids=["in the autoencoder's stage", "in the map's stage"])
-def test_a_training_in_stages_is_killed_and_resumed(lines: int, tmp_path: Path, staged: Path) -> None:
-    out = tmp_path / "run"
-    process = subprocess.Popen(
-        [*_train(out), *_STAGED], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, text=True
-    )
-    with ended(process):
-        _wait_for(out / "log.jsonl", process, lines)
+@pytest.mark.parametrize("lines", [1, 8], ids=["in the autoencoder's stage", "in the map's stage"])
+def test_a_training_in_stages_is_stopped_killed_and_resumed(lines: int, tmp_path: Path, staged: Path) -> None:
     log = (staged / "log.jsonl").read_text().splitlines()
     assert [json.loads(line)["stage"] for line in log] == ["autoencoder"] * 7 + ["map"] * 4
-    assert main(["train", str(out), "--resume"]) == 0
+    out = tmp_path / "run"
+    nowhere = {"stderr": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+    process = subprocess.Popen([*_train(out), *_STAGED], text=True, **nowhere)
+    with ended(process):
+        _wait_for(out / "log.jsonl", process, lines)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=120) == 143
+    positions = [json.loads(path.read_text()) for path in (out / "checkpoint").glob("*/state.json")]
+    assert lines <= max(position["epoch"] for position in positions) < 11
+    going_on = subprocess.Popen([*_train(out)[:4], "--resume", str(out)], text=True, **nowhere)
+    with ended(going_on):
+        _wait_for(out / "log.jsonl", going_on, lines + 1)  # killed in what comes after it
+    assert main(["train", "--resume", str(out)]) == 0
     _same(out, staged)
 
 
@@ -258,6 +264,21 @@ def test_a_training_that_is_made_longer_has_no_end_until_it_comes(tmp_path: Path
         _, error = process.communicate(timeout=120)
     assert f"csvae train --resume '{out}'" in error
     assert not (out / "samples" / "sheet.png").exists()
+
+
+def test_a_training_does_not_go_on_with_other_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert main([*_train(out)[3:], "--epochs", "1"]) == 0
+    text = (out / "config.json").read_text()
+    fingerprint = json.loads(text)["data"]["fingerprint"]
+    (out / "config.json").write_text(text.replace(fingerprint, "0" * len(fingerprint)))
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    capsys.readouterr()
+    assert main(["train", "--resume", str(out), "--epochs", "2"]) == 2
+    assert "is not what" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
 def test_two_checkpoints_are_kept(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def test_a_single_row_or_column_lies_at_the_centre(rows, columns, expected):
     assert grid(torch.tensor([3.0, 5.0]), rows, columns, 2.0).tolist() == expected
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(1, 9), st.integers(1, 9), st.floats(0.1, 5), st.floats(-5, 5))
 def test_the_grid_is_centred_and_ordered_at_any_size(rows, columns, half_width, centre):
     centre = torch.tensor([centre, -centre])
@@ -143,7 +143,7 @@ def test_a_single_wearer_is_a_style_without_spread(strength):
     torch.testing.assert_close(found.axes @ found.axes.T, torch.eye(2))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     st.integers(1, 8).flatmap(
         lambda dim: st.integers(2, 12).flatmap(
