@@ -31,25 +31,30 @@ def main() -> None:
     options, train = parser.parse_args(sys.argv[1:split]), sys.argv[split + 1 :]
     run = runs.Run(options.out / options.name)
     csvae = [sys.executable, "-m", "csvae_cli"]
-    if not run.config.exists():
+    settings = {"train": train, "set": options.changes}
+    asked = run.path / "trial.json"
+    if asked.exists():
+        begun = json.loads(asked.read_text())
+        if {name: begun[name] for name in settings} != settings:
+            parser.error(f"{run.path} was begun with {begun}; go on with that, or name another trial")
+    else:
+        begun = {**settings, "commit": _output(["git", "rev-parse", "--short", "HEAD"]).strip()}
         planned = json.loads(_output([*csvae, "train", *train, "--dry-run"]))
         for change in options.changes:
             setting, _, value = change.partition("=")
             _set(planned, setting, value)
         runs.write(run.config, json.dumps(planned, indent=2).encode())
+        runs.write(asked, json.dumps(begun).encode())
     began = time.monotonic()
     subprocess.run([*csvae, "train", "--resume", str(run.path)], check=True)
     minutes = (time.monotonic() - began) / 60
     command = [*csvae, "evaluate", "--model", str(run.path), "--json"]
     found = json.loads(_output([*command, *(["--dataset", options.judged_on] if options.judged_on else [])]))
-    commit = _output(["git", "rev-parse", "--short", "HEAD"]).strip()
     line = {
         "trial": options.name,
         "note": options.note,
-        "train": train,
-        "set": options.changes,
+        **begun,
         "seed": json.loads(run.config.read_text())["training"]["seed"],
-        "commit": commit,
         "minutes of the last start": round(minutes, 1),
         "judged_on": found["dataset"],
         "figures": {_named(figure): figure["value"] for figure in found["figures"]},
@@ -63,7 +68,10 @@ def _set(planned: dict[str, Any], setting: str, value: str) -> None:
     owner = planned["training"]["weights"] if part == "weights" else planned.get(part, {})
     if name not in owner:
         raise SystemExit(f"There is no setting {setting}; see csvae train --dry-run.")
-    owner[name] = json.loads(value)
+    try:
+        owner[name] = json.loads(value)
+    except ValueError:  # a word, as of training.schedule
+        owner[name] = value
 
 
 def _named(figure: dict[str, Any]) -> str:
