@@ -64,7 +64,7 @@ class ModelConfig:
 
     @property
     def others(self) -> Literal["own", "absent"]:
-        """What an edit of one attribute puts into the W of the others: see `Kind.switch`."""
+        """What an edit that puts an attribute there puts into the W of the others: see `Kind.switch`."""
         return "absent" if self.exclusive else "own"
 
     @property

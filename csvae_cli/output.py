@@ -72,17 +72,26 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, error: bool = False) -> None:
-    """A table, to stdout (or stderr); columns of numbers are aligned right."""
+def table(
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    error: bool = False,
+    names: bool = False,
+) -> None:
+    """A table, to stdout (or stderr); columns of numbers are aligned right.
+
+    names: the first column has names that people are to type, which stay whole.
+    """
     from rich import box
     from rich.table import Table
 
     drawn = Table(title=title, box=box.SIMPLE, title_justify="left", pad_edge=False)
     for position, name in enumerate(columns):
         numeric = bool(rows) and all(_is_number(row[position]) for row in rows)
-        # Names in the first column are to be typed elsewhere: they stay whole, and nothing else is cut.
         justify: Literal["right", "left"] = "right" if numeric else "left"
-        drawn.add_column(name, justify=justify, no_wrap=position == 0, overflow="fold")
+        drawn.add_column(name, justify=justify, no_wrap=names and position == 0, overflow="fold")
     for row in rows:
         drawn.add_row(*row)
     with nullcontext() if error else _writing():

@@ -132,14 +132,18 @@ def of_environment() -> Processes:
 
     Raises RequestError where what is said is no number.
     """
-    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
-    try:
-        rank, count, local = (int(os.environ.get(name) or 0) for name in names)
-    except ValueError as error:
-        raise RequestError(
-            f"{', '.join(names)} in the environment are numbers that torchrun sets; unset them to work alone."
-        ) from error
-    return Processes(rank, count, local) if count > 1 else ALONE
+
+    def said(name: str) -> int:
+        text = os.environ.get(name) or "0"
+        try:
+            return int(text)
+        except ValueError as error:
+            raise RequestError(
+                f"{name} in the environment is “{text}”, where torchrun has numbers; unset it to work alone."
+            ) from error
+
+    count = said("WORLD_SIZE")
+    return Processes(said("RANK"), count, said("LOCAL_RANK")) if count > 1 else ALONE
 
 
 def refuse_several(command: str) -> None:

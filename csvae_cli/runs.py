@@ -112,7 +112,10 @@ class Model:
     name: str
 
     def others(self, points: Mapping[int, Tensor]) -> Others:
-        """What an edit to `points` puts into the other W_l; without any, all keep their own."""
+        """What goes into the other W_l in figures of edits to `points`; without any, all keep their own.
+
+        So it is in the paper. (Where the user edits, what only goes leaves the others: `Editor.decode`.)
+        """
         return self.config.model.others if points else "own"
 
 

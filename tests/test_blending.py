@@ -1,6 +1,7 @@
 """Changes put into photos."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from csvae_cli import device, runs
+from csvae_cli.data.batches import from_pictures
 from csvae_cli.data.framing import Framing
 from csvae_cli.data.places import Place, upright
 from csvae_cli.editing import amounts, areas, blending
@@ -108,13 +110,30 @@ def test_a_photo_is_asked_for_a_little_more_than_it_shall_show(editor: Editor) -
     absent, present = subspace.absent_mean, subspace.present_mean
 
     def reached(own: Tensor, point: Tensor) -> float:
-        return float(amounts.shown(model, glasses, amounts.further(model, glasses, own[None], point[None])))
+        taken = amounts.takes(model, glasses, point)
+        further = amounts.further(model, glasses, own[None], point[None], taken)
+        return float(amounts.shown(model, glasses, further))
 
     assert reached(absent, present) == pytest.approx(1.25, abs=1e-4)
     assert reached(present, absent) == pytest.approx(-0.25, abs=1e-4)
     for own in (absent, present, (absent + present) / 2):  # nothing is asked for
-        assert torch.equal(amounts.further(model, glasses, own[None], own[None])[0], own)
+        for taken in (True, False):
+            same = amounts.further(model, glasses, own[None], own[None], torch.tensor(taken))
+            assert torch.equal(same[0], own)
     assert 0.25 < reached(present, (absent + present) / 2) <= 0.5 < reached(absent, (absent + present) / 2)
+
+
+def test_a_little_less_is_less(editor: Editor) -> None:
+    """A tenth of the way to "off", or the other way of "on", is no putting on, though much is shown there."""
+    glasses = editor.model.config.model.index("glasses")
+    subspace = editor.model.statistics.subspaces[glasses]
+    codes = editor.encode(from_pictures(editor.model.statistics.faces[:1]))
+    wearing = replace(codes, w_mu=tuple(subspace.present_mean[None] for _ in codes.w_mu[:1]) + codes.w_mu[1:])
+    own = wearing.w_mu[glasses]
+    off, on = subspace.absent_mean[None], 2 * subspace.present_mean[None] - subspace.absent_mean
+    for style, strength in ((off, 0.1), (on, -0.1)):
+        point = editor.in_photo(wearing, {glasses: style}, strength)[glasses]
+        assert float(amounts.shown(editor.model, glasses, own + strength * (point - own))) < 0.9
 
 
 def test_what_is_taken_away_goes_where_it_is_shown_and_only_there() -> None:

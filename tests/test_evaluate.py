@@ -486,6 +486,11 @@ def test_what_goes_takes_no_other_expression_with_it(everything: Path) -> None:
     on = model.kind.switch(codes, {0: subspace.present_mean}, "absent").detach()
     for got, expected in zip(drawn, (off, on, off), strict=True):
         torch.testing.assert_close(got[None], expected, atol=1e-5, rtol=1e-5)
+    little = {0: subspace.absent_mean[None]}
+    points = editor.in_photo(codes, little, 0.1)
+    expected = model.kind.switch(codes, points, "own", 0.1).detach()
+    drawn = editor.decode(codes, points, 0.1, little)
+    torch.testing.assert_close(drawn, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_a_report_of_one_split_shows_no_pictures_of_another(

@@ -186,12 +186,13 @@ def test_a_rank_that_an_environment_names_for_other_reasons_is_nobody_s(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Job scripts leave such names behind: without WORLD_SIZE there is one process, which does everything."""
-    monkeypatch.setenv("RANK", "3")
-    assert of_environment() == ALONE
+    for rank in ("3", "first"):
+        monkeypatch.setenv("RANK", rank)
+        assert of_environment() == ALONE
     monkeypatch.setenv("WORLD_SIZE", "")
     assert of_environment() == ALONE
     monkeypatch.setenv("WORLD_SIZE", "many")
-    with pytest.raises(RequestError, match="unset them"):
+    with pytest.raises(RequestError, match="unset it"):
         of_environment()
 
 

@@ -31,4 +31,5 @@ def datasets(
         "data sets",
         ("name", "attributes", "what", "train / valid / test", "state"),
         [line.as_row() for line in found],
+        names=True,
     )

@@ -22,16 +22,20 @@ def shown(model: Model, attribute: int, w: Tensor) -> Tensor:
     return (w.float().cpu() - absent) @ axis / axis.square().sum().clamp(min=1e-9)
 
 
-def takes(model: Model, attribute: int, point: Tensor) -> bool:
-    """Whether the styles, …×d_i, take the attribute away."""
-    return bool((shown(model, attribute, point) < GONE).all())
+def takes(model: Model, attribute: int, style: Tensor, strength: float = 1.0) -> Tensor:
+    """Whether edits to the styles, …×d_i, take the attribute away, bool …: however far they go on the way.
+
+    strength: below 0 they go the other way.
+    """
+    return (shown(model, attribute, style) < GONE) != (strength < 0)
 
 
-def further(model: Model, attribute: int, own: Tensor, point: Tensor) -> Tensor:
+def further(model: Model, attribute: int, own: Tensor, point: Tensor, taken: Tensor) -> Tensor:
     """Points (N×d_i, as own) from which a photo comes to show what it is asked to show.
 
     What the photo keeps of its own detail still says what it said before. So an edit that puts the attribute
     on puts on more of it than asked for, and one that takes it away takes more; less so the less it changes.
+    taken: whether it goes (`takes`), bool N, or one for all.
     """
     axis = _axis(model, attribute)
     own = own.float().cpu()
@@ -39,7 +43,7 @@ def further(model: Model, attribute: int, own: Tensor, point: Tensor) -> Tensor:
     lost = 2 * (shows - asked)
     moved = (4 * (point - own).norm(dim=1) / axis.norm().clamp(min=1e-9)).clamp(max=1)
     more = asked.clamp(0, 1) * moved * (1 - lost).clamp(0, 1)
-    step = _FURTHER * torch.where(asked < GONE, -lost.clamp(0, 1), more)
+    step = _FURTHER * torch.where(taken, -lost.clamp(0, 1), more)
     return point + step[:, None] * axis
 
 

@@ -86,8 +86,8 @@ class Editor:
         index = self.model.config.model.index(attribute)
         point = parse_style(self.model, index, style).point
         points: Points = {} if point is None else {index: point}
-        drawn = self.decode(codes, self.in_photo(codes, points, strength), strength)
-        return self.blend(Looked(photo, faces, codes, self.decode(codes, {})), points, drawn)
+        drawn = self.decode(codes, self.in_photo(codes, points, strength), strength, points)
+        return self.blend(Looked(photo, faces, codes, self.decode(codes, {})), points, drawn, strength)
 
     def open_all(self, paths: Sequence[Path]) -> list[Photo | WorkError]:
         """Photos, or what is wrong with each: it is no picture, or shows no face."""
@@ -121,16 +121,18 @@ class Editor:
         return Style(style_name(path), self.encode(self.faces([other])).w_mu[attribute][0].cpu())
 
     @torch.no_grad()
-    def decode(self, codes: Codes, points: Points, strength: float = 1.0) -> Tensor:
+    def decode(
+        self, codes: Codes, points: Points, strength: float = 1.0, styles: Points | None = None
+    ) -> Tensor:
         """G_ij(x, p), float N×C×H×W on the CPU, not clamped; what other W hold: `_others`.
 
-        strength: see `Kind.switch`.
+        strength: see `Kind.switch`; styles: what the points were made of, if they are not it (`in_photo`).
         """
         count = len(codes.z_mu)
         given = {i: p.to(self.compute.device).expand(count, -1) for i, p in points.items()}
         drawn, order = [], []
         with self.compute.autocast():
-            for others, chosen in self._others(given, count):
+            for others, chosen in self._others(given if styles is None else styles, strength, count):
                 parts = []
                 for batch in _batches(len(chosen), BATCH):
                     rows = chosen[batch]
@@ -141,15 +143,15 @@ class Editor:
                 order.append(chosen)
         return torch.cat(drawn)[torch.cat(order).argsort()]
 
-    def _others(self, points: Points, count: int) -> Iterator[tuple[Others, Tensor]]:
+    def _others(self, styles: Points, strength: float, count: int) -> Iterator[tuple[Others, Tensor]]:
         """What goes into the other W, and in which rows.
 
         Where labels exclude each other, what is put there takes the others away; what only goes does not.
         """
         rows = torch.arange(count)
         puts = torch.zeros(count, dtype=torch.bool)
-        for attribute, point in points.items() if self.model.config.model.exclusive else ():
-            puts |= amounts.shown(self.model, attribute, point) >= amounts.GONE
+        for attribute, style in styles.items() if self.model.config.model.exclusive else ():
+            puts |= ~amounts.takes(self.model, attribute, style, strength)
         if puts.any():
             yield "absent", rows[puts]
         if not puts.all():
@@ -172,22 +174,23 @@ class Editor:
         found = {}
         for i, reached in self.reached(codes, points, strength).items():
             asked = reached.cpu().expand(len(codes.z_mu), -1)
-            more = amounts.further(self.model, i, codes.w_mu[i], asked) - asked
+            taken = amounts.takes(self.model, i, points[i], strength)
+            more = amounts.further(self.model, i, codes.w_mu[i], asked, taken) - asked
             found[i] = points[i].cpu() + more / strength
         return found
 
-    def blend(self, looked: Looked, points: Points, drawn: Tensor) -> Image.Image:
-        """The photo with all of its faces changed.
+    def blend(self, looked: Looked, styles: Points, drawn: Tensor, strength: float = 1.0) -> Image.Image:
+        """The photo with all of its faces changed; drawn: them decoded so far on the way there, `in_photo`.
 
-        points: the styles that are asked for; drawn: the faces decoded on the way there, `in_photo`.
+        styles: a d_i each, or the same in each row.
         """
         image = looked.photo.image
-        if not points:
+        if not styles:
             return image
         parts = []
-        for attribute, point in points.items():
+        for attribute, style in styles.items():
             shows = amounts.shown(self.model, attribute, looked.codes.w_mu[attribute])
-            taken = amounts.takes(self.model, attribute, point)
+            taken = bool(amounts.takes(self.model, attribute, style, strength).all())
             parts.append(areas.Part(self.area(attribute, taken=taken), shows, taken))
         changes = blending.changes(parts, looked.faces, looked.own, drawn)
         for place, change in zip(looked.photo.framed.places, changes, strict=True):

@@ -253,7 +253,8 @@ def _draw(editor: Editor, group: Sequence[_Opened], manner: Manner) -> Iterator[
     sizes = [count for one, count in zip(group, counts, strict=True) for _ in one.styles]
     shown = take(codes, repeated)
     wanted = together if manner.decoded else editor.in_photo(shown, together, manner.strength)
-    drawn = iter(editor.decode(shown, wanted, manner.strength).split(sizes))
+    new = {i: p for i, p in together.items() if i != manner.attribute or group[0].styles[0].point is not None}
+    drawn = iter(editor.decode(shown, wanted, manner.strength, new).split(sizes))
     points = iter(asked)
     for opened, part, rows in zip(group, parts, spans, strict=True):
         styles = tuple((next(points), next(drawn)) for _ in opened.styles)
@@ -281,7 +282,7 @@ def _finish(editor: Editor, drawn: _Drawn, manner: Manner) -> list[Edited | Fail
                 pictures = to_pictures(shown if moved else looked.own)
                 images, kept = [picture(one) for one in pictures], Kept()
             else:
-                image = editor.blend(looked, moved, shown)
+                image = editor.blend(looked, moved, shown, manner.strength)
                 images, kept = [image], photo.kept
             if manner.sheet or manner.walk:
                 frames.append([thumbnail(image) for image in images])
@@ -314,7 +315,7 @@ def _encoded(target: Path, image: Image.Image, kept: Kept) -> bytes:
 
 def _bare(model: runs.Model, attribute: int, codes: Codes, style: Style) -> bool:
     """Whether the style takes the attribute off faces of which none shows it."""
-    if style.point is None or not amounts.takes(model, attribute, style.point):
+    if style.point is None or not bool(amounts.takes(model, attribute, style.point)):
         return False
     return bool((amounts.shown(model, attribute, codes.w_mu[attribute]) < amounts.SEEN).all())
 
