@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from rich.console import Console
 
+_WORD = 11
+"""Letters of a word that a table breaks only where it is longer."""
+
 Progress = Callable[[str, int, int], None]
 """(what is being done, done, total): called now and then by whoever takes long."""
 
@@ -87,11 +90,21 @@ def table(
     from rich import box
     from rich.table import Table
 
-    drawn = Table(title=title, box=box.SIMPLE, title_justify="left", pad_edge=False)
+    drawn = Table(
+        title=title,
+        box=box.SIMPLE,
+        title_justify="left",
+        pad_edge=False,
+        collapse_padding=True,
+        show_edge=False,
+    )
     for position, name in enumerate(columns):
         numeric = bool(rows) and all(_is_number(row[position]) for row in rows)
         justify: Literal["right", "left"] = "right" if numeric else "left"
-        drawn.add_column(name, justify=justify, no_wrap=names and position == 0, overflow="fold")
+        words = [word for row in (columns, *rows) for word in row[position].split()]
+        room = min(max(map(len, words), default=0), _WORD)  # longer ones are broken, and none is cut off
+        whole = names and position == 0
+        drawn.add_column(name, justify=justify, no_wrap=whole, overflow="fold", min_width=room)
     for row in rows:
         drawn.add_row(*row)
     with nullcontext() if error else _writing():

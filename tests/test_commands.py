@@ -590,5 +590,9 @@ def test_names_that_are_to_be_typed_are_whole_on_a_narrow_terminal(
     monkeypatch.setenv("COLUMNS", "80")
     assert main(["datasets"]) == 0
     answer = capsys.readouterr().out
-    assert "\n celeba-glasses-facial-hair " in answer
+    assert "\nceleba-glasses-facial-hair " in answer
+    assert "facial-hair " in answer.replace("celeba-glasses-facial-hair", "").replace(
+        "celeba-facial-hair", ""
+    )
     assert "…" not in answer
+    assert max(map(len, answer.splitlines())) <= 80

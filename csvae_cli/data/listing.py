@@ -21,7 +21,7 @@ class Line:
     def as_row(self) -> tuple[str, ...]:
         sizes = " / ".join(f"{size:,}" for size, _ in self.counts.values())
         positives = "".join(
-            f"\n{name}: " + " / ".join(f"{found[name]:,}" for _, found in self.counts.values())
+            f"\n{name} " + " / ".join(f"{found[name]:,}" for _, found in self.counts.values())
             for name in self.entry.attributes
             if self.counts
         )
