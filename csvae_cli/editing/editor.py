@@ -130,18 +130,21 @@ class Editor:
         """
         count = len(codes.z_mu)
         given = {i: p.to(self.compute.device).expand(count, -1) for i, p in points.items()}
-        drawn, order = [], []
+        alike = list(self._others(given if styles is None else styles, strength, count))
+        drawn = torch.cat([self._switched(codes, rows, given, others, strength) for others, rows in alike])
+        return drawn[torch.cat([rows for _, rows in alike]).argsort()]
+
+    def _switched(
+        self, codes: Codes, chosen: Tensor, points: Points, others: Others, strength: float
+    ) -> Tensor:
+        """`decode` of the chosen rows, all with the same of what other W hold."""
+        parts = []
         with self.compute.autocast():
-            for others, chosen in self._others(given if styles is None else styles, strength, count):
-                parts = []
-                for batch in _batches(len(chosen), BATCH):
-                    rows = chosen[batch]
-                    moved = {i: p[rows] for i, p in given.items()}
-                    x = self.model.kind.switch(take(codes, rows), moved, others, strength)
-                    parts.append(x.float().cpu())
-                drawn.append(torch.cat(parts)[: len(chosen)])
-                order.append(chosen)
-        return torch.cat(drawn)[torch.cat(order).argsort()]
+            for batch in _batches(len(chosen), BATCH):
+                rows = chosen[batch]
+                moved = {i: p[rows] for i, p in points.items()}
+                parts.append(self.model.kind.switch(take(codes, rows), moved, others, strength).float().cpu())
+        return torch.cat(parts)[: len(chosen)]
 
     def _others(self, styles: Points, strength: float, count: int) -> Iterator[tuple[Others, Tensor]]:
         """What goes into the other W, and in which rows.

@@ -253,8 +253,8 @@ def _draw(editor: Editor, group: Sequence[_Opened], manner: Manner) -> Iterator[
     sizes = [count for one, count in zip(group, counts, strict=True) for _ in one.styles]
     shown = take(codes, repeated)
     wanted = together if manner.decoded else editor.in_photo(shown, together, manner.strength)
-    new = {i: p for i, p in together.items() if i != manner.attribute or group[0].styles[0].point is not None}
-    drawn = iter(editor.decode(shown, wanted, manner.strength, new).split(sizes))
+    moved = _moved(together, group[0].styles[0], manner)
+    drawn = iter(editor.decode(shown, wanted, manner.strength, moved).split(sizes))
     points = iter(asked)
     for opened, part, rows in zip(group, parts, spans, strict=True):
         styles = tuple((next(points), next(drawn)) for _ in opened.styles)
@@ -269,6 +269,11 @@ def _points(style: Style, codes: Codes, manner: Manner) -> Points:
     return {manner.attribute: point, **{i: p.expand(count, -1) for i, p in manner.also.items()}}
 
 
+def _moved(points: Points, style: Style, manner: Manner) -> Points:
+    """Without the attribute where the picture keeps its own style of it."""
+    return {i: p for i, p in points.items() if i != manner.attribute or style.point is not None}
+
+
 def _finish(editor: Editor, drawn: _Drawn, manner: Manner) -> list[Edited | Failed]:
     """Blended and written."""
     opened, looked, job, photo = drawn.opened, drawn.looked, drawn.opened.job, drawn.opened.photo
@@ -277,7 +282,7 @@ def _finish(editor: Editor, drawn: _Drawn, manner: Manner) -> list[Edited | Fail
     frames: list[list[Image.Image]] = []
     try:
         for style, targets, (points, shown) in zip(opened.styles, opened.targets, drawn.styles, strict=True):
-            moved = {i: p for i, p in points.items() if i != manner.attribute or style.point is not None}
+            moved = _moved(points, style, manner)
             if manner.decoded:
                 pictures = to_pictures(shown if moved else looked.own)
                 images, kept = [picture(one) for one in pictures], Kept()

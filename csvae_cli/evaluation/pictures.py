@@ -20,8 +20,8 @@ def of_subject(subject: Subject) -> dict[str, Image.Image]:
     if not subject.of_pictures:
         return {"projections": projections(subject)}
     found = {}
-    for name in edited(subject):
-        if not all(map(len, subject.tried_on(subject.model.config.model.index(name)))):
+    for name, column, _ in subject.edited:
+        if not all(map(len, subject.tried_on(column))):
             continue  # as figures do
         found[f"styles-{name}"] = styles(subject, name)
         found[f"row-{name}"] = row(subject, name)

@@ -149,8 +149,8 @@ def _prepare(request: Request, processes: Processes) -> tuple[RunConfig, Dataset
     chosen_preset = preset(request.preset or "default")
     initial = runs.load(request.init_from, request.runs) if request.init_from else None
     kind = _kind(request, initial)
-    keep = _kept(request, kind)
-    data_dir = _data_dir(request)
+    data_dir = request.data_dir or sources.of_environment()
+    keep = _kept(request, kind, data_dir)
     with processes.one_before_others():
         data = sources.read(request.dataset, data_dir, keep, request.labels)
     _check_kept(data, keep)
@@ -186,10 +186,6 @@ def _prepare(request: Request, processes: Processes) -> tuple[RunConfig, Dataset
         versions=runs.versions(),
     )
     return config, data, initial
-
-
-def _data_dir(request: Request) -> Path | None:
-    return request.data_dir or sources.of_environment()
 
 
 def _recorded(data_dir: Path | None) -> str | None:
@@ -235,14 +231,14 @@ def _kind(request: Request, initial: runs.Model | None) -> KindName:
     return "flow-csvae" if sources.entry(request.dataset).keep and request.preset != "paper" else "csvae"
 
 
-def _kept(request: Request, kind: KindName) -> tuple[str, ...]:
+def _kept(request: Request, kind: KindName, data_dir: Path | None) -> tuple[str, ...]:
     """The attributes that edits leave alone: as asked, else flow-csvae's own choice for the data set."""
     assert request.dataset is not None
     if request.keep == (NO_KEEP,):
         return ()
     if request.keep or kind != "flow-csvae":
         return request.keep
-    return sources.default_keep(request.dataset, _data_dir(request))
+    return sources.default_keep(request.dataset, data_dir)
 
 
 def _network(request: Request, facts: Facts, kind: KindName, initial: runs.Model | None) -> NetworkName:
