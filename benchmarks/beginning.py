@@ -1,4 +1,4 @@
-"""A run before its first epoch, made by a script, which `readers.train` then trains."""
+"""A run that begins where a finished training stands, made and trained by a script."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,9 +11,13 @@ from csvae_cli import runs
 from csvae_cli.config import to_json
 from csvae_cli.data import sources
 from csvae_cli.device import resolve
-from csvae_cli.training import checkpoint
+from csvae_cli.processes import ALONE
+from csvae_cli.training import checkpoint, session
 from csvae_cli.training.state import start
 from models.kind import build
+
+_READERS = ("reader.", "further_readers.")
+"""A run's own readers have taught its edits already: others find what they let pass."""
 
 
 def begin(
@@ -24,9 +28,10 @@ def begin(
     weights: Mapping[str, float],
     *,
     with_map: bool,
+    several_readers: bool,
     **changes: Any,
 ) -> None:
-    """A finished training's settings but for these, and its weights, of which the reader learns anew.
+    """A finished training's settings but for these, and its weights, of which the readers learn anew.
 
     weights: of the terms that weigh otherwise. with_map: map and W are taken, too, not learnt anew.
     """
@@ -40,10 +45,10 @@ def begin(
         weights={**config.training.weights, **weights},
         **changes,
     )
+    settings = replace(config.model, several_readers=several_readers)
     torch.manual_seed(training.seed)
-    model = build(config.model.kind, **config.model.build_options())
-    # A run's own reader has taught its edits already: another one finds what it let pass.
-    known = {name: t for name, t in runs.read_tensors(source.model).items() if not name.startswith("reader.")}
+    model = build(settings.kind, **settings.build_options())
+    known = {name: t for name, t in runs.read_tensors(source.model).items() if not name.startswith(_READERS)}
     runs.load_weights(model, known if with_map else model.begun_with(known), source.path)
     data = sources.read(config.data.dataset, data_dir, config.model.keep, config.data.labels)
     where = replace(config.data, data_dir=str(data_dir), fingerprint=data.fingerprint)
@@ -51,4 +56,14 @@ def begin(
     state = start(model, training, resolve(precision=config.precision))
     checkpoint.save(run, state, checkpoint.Standing(0, None))
     # Last: a run that has it is one that was begun.
-    runs.write(run.config, to_json(replace(config, training=training, data=where)).encode())
+    runs.write(run.config, to_json(replace(config, model=settings, training=training, data=where)).encode())
+
+
+def train(run: runs.Run, data_dir: Path) -> None:
+    """To the end, from where it stands."""
+    config = runs.read_config(run.config)
+    compute = resolve(precision=config.precision)
+    data = sources.read(config.data.dataset, data_dir, config.model.keep, config.data.labels)
+    state, standing = session.restored(run, config, data, compute, None, ALONE)
+    if state.epoch < config.training.epochs:
+        session.train_run(run, config, data, compute, state, standing, ALONE)

@@ -2,18 +2,16 @@
 
     python benchmarks/longer.py RUN --data-dir DIR --out LONGER [--reader 8] [--autoencoder 40] [--map 10]
         [--plain-reader 3] [--edits 10] [--seed 1] [--seen WEIGHT] [--hold WEIGHT] [--shown WEIGHT]
-        [--seen-in-codes SHARE] [--others blurred disturbed residual pooling]
+        [--outside WEIGHT] [--several-readers]
 
-Readers, map and W are learnt anew. With --others readers of other makes say, too, what pictures and edits
-show, one of all in each step; with --seen-in-codes the encoder learns what they look for, too.
+Readers, map and W are learnt anew. With --several-readers readers of other makes hold edits, too.
 A second start goes on where the first was stopped.
 """
 
 import argparse
 from pathlib import Path
 
-import readers
-from beginning import begin
+from beginning import begin, train
 
 from csvae_cli import runs
 from models.flow_csvae import AUTOENCODER, EDITS, PLAIN_READER, READER
@@ -34,17 +32,16 @@ def main() -> None:
         parser.add_argument(f"--{stage}", type=int, default=epochs, metavar="EPOCHS")
     for term in WEIGHTS:
         parser.add_argument(f"--{term}", type=float, metavar="WEIGHT", help="the run's own where not given")
-    parser.add_argument("--seen-in-codes", type=float, default=0.0, metavar="SHARE")
-    parser.add_argument("--others", nargs="*", choices=readers.MAKES, default=[], help="further readers")
+    parser.add_argument("--several-readers", action="store_true")
     options = parser.parse_args()
     source, target = runs.Run(options.run), runs.Run(options.out)
     if not target.config.exists():
         stages = {stage: getattr(options, stage.replace("-", "_")) for stage in STAGES}
         given = {term: getattr(options, term) for term in WEIGHTS}
         weights = {term: weight for term, weight in given.items() if weight is not None}
-        changes = {"seed": options.seed, "disturb": True}  # redraw.py's runs do not disturb
+        changes = {"seed": options.seed, "several_readers": options.several_readers}
         begin(source, target, options.data_dir, stages, weights, with_map=False, **changes)
-    readers.train(target, options.data_dir, options.others, options.seen_in_codes)
+    train(target, options.data_dir)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ class ModelConfig:
     reduction: whether loss terms are sums or means over dimensions.
     adversary_sees: a sample of q(z|x), as in the paper, or its mean, as a probe would (csvae, condvae-info).
     exclusive: exactly one of the attributes is present: an edit that puts one there takes the others away.
+    several_readers: readers of several makes hold what edits leave alone, not one (flow-csvae).
     """
 
     kind: KindName
@@ -46,6 +47,7 @@ class ModelConfig:
     reduction: Literal["sum", "mean"] = "sum"
     adversary_sees: Literal["sample", "mean"] = "sample"
     exclusive: bool = False
+    several_readers: bool = False
 
     def __post_init__(self) -> None:
         if (self.network == "points") != (len(self.shape) == 1):
@@ -94,6 +96,7 @@ class ModelConfig:
         if self.kind == "flow-csvae":
             kept = (min(self.w_dim, 2),) * len(self.keep)
             options |= {"w_dims": (self.w_dim,) * len(self.edited) + kept, "styled": len(self.edited)}
+            options["several_readers"] = self.several_readers
         if self.kind == "csvae":
             options |= {
                 "w_dims": (self.w_dim,) * len(self.attributes),

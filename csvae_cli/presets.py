@@ -134,7 +134,7 @@ def thorough(kind: KindName, network: NetworkName, facts: Facts) -> tuple[ModelC
     if kind != "flow-csvae" or network == "points":
         raise RequestError("--preset thorough is for flow-csvae of pictures; leave it out.")
     model, training = _flow(network, facts)
-    model = replace(model, latent_dim=230, w_dim=10)
+    model = replace(model, latent_dim=230, w_dim=10, several_readers=True)
     epochs = min(max(_THOROUGH_EXAMPLES // facts.examples, 20), 120)
     training = replace(
         training,
@@ -176,7 +176,7 @@ def stages_of(model: ModelConfig, epochs: int, *, disturbed: bool = False) -> di
     after = {MAP: mapped}
     if not points and not model.exclusive:
         if disturbed:
-            after[PLAIN_READER] = max(epochs // 40, 1)
+            after[PLAIN_READER] = max(epochs // 30, 1)
         after[EDITS] = edits
     autoencoding = epochs - sum(before.values()) - sum(after.values())
     if autoencoding < 1:
@@ -241,7 +241,7 @@ def map_alone(
     reader = {READER: reading} if reading else {}
     stages = {**reader, MAP: count - reading}
     return (
-        replace(model, latent_dim=latent_dim),
+        replace(model, latent_dim=latent_dim, several_readers=False),  # which no edits would ask
         replace(training, epochs=count, stages=stages, report_every=count),
     )
 

@@ -1,4 +1,4 @@
-"""Pictures as they could as well have been taken: the other way round, or from a little elsewhere."""
+"""Pictures as they could as well have been taken: mirrored, from a little elsewhere, or blurred."""
 
 import torch
 from torch import Tensor
@@ -35,3 +35,17 @@ def disturbed(x: Tensor, noise: torch.Generator) -> Tensor:
     )
     lit = ((x - 0.5) * gain + 0.5 + lift) * tint
     return lit.clamp(0, 1).contiguous(memory_format=torch.channels_last)
+
+
+def softened(x: Tensor, noise: torch.Generator) -> Tensor:
+    """Two pictures in three (N×C×H×W) blurred by up to two pixels, each by its own Gaussian; edges fade."""
+    amount, share = torch.rand(2, len(x), 1, 1, generator=noise, device=x.device)
+    sigma = torch.where(share < 2 / 3, 2 * amount, 0).clamp(min=0.1)  # at 0.1 pixels all of a pixel stays
+
+    def across(size: int) -> Tensor:
+        place = torch.arange(size, device=x.device)
+        weight: Tensor = (-0.5 * ((place[:, None] - place) / sigma).square()).softmax(2)
+        return weight[:, None]
+
+    soft = across(x.shape[2]) @ x @ across(x.shape[3]).mT
+    return soft.contiguous(memory_format=torch.channels_last)

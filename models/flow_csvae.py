@@ -28,6 +28,7 @@ from models.priors import (
     per_label,
     sample,
 )
+from models.readers import MAKES, Reader, read_by_shares
 from models.regions import around, occlusion, outside, reach
 from models.styles import alike, combinations, contrast, partners
 
@@ -56,10 +57,20 @@ class FlowCSVAE(Kind):
     edited a `critic` is trained beside the map, and tells it what gives exchanged styles away; and a last
     stage, `edits`, lets the decoder draw edits too, with everything else at rest. Between these two another
     reader may be taught, with pictures as they are (`plain-reader`): so are those who will judge the edits.
+    Further readers, of other makes, are taught with it, and all of them hold what edits leave alone.
     """
 
     undisturbed = (PLAIN_READER, EDITS)
-    for_training = ("reader.", "critic.", "log_var_head.", "style_heads.", "contrast_", "beyond_", "weight")
+    for_training = (
+        "reader.",
+        "further_readers.",
+        "critic.",
+        "log_var_head.",
+        "style_heads.",
+        "contrast_",
+        "beyond_",
+        "weight",
+    )
 
     columns: Tensor
     """Which numbers of (z, w) are w_i, bool labels×code_dim."""
@@ -80,6 +91,7 @@ class FlowCSVAE(Kind):
         styled: int = 0,
         exclusive: bool = False,
         code_noise: float = 0.05,
+        several_readers: bool = False,
     ) -> None:
         """latent_dim: of z; the code s has latent_dim + Σ w_dims dimensions.
 
@@ -87,6 +99,7 @@ class FlowCSVAE(Kind):
         styled: the first so many labels are edited: their W_i must tell their styles (pictures only).
         code_noise: the standard deviation of the noise on s (in units of its own principal deviations) that
         the map is trained with.
+        several_readers: whether readers of all `MAKES` hold edits, too.
         """
         super().__init__(shape, labels, latent_dim, reduction)
         self.w_dims = tuple(w_dims) or (2,) * labels
@@ -97,7 +110,7 @@ class FlowCSVAE(Kind):
         self.trunk, features = networks.trunk(network, shape)
         self.mu_head, self.log_var_head = networks.gaussian_heads(features, self.code_dim)
         self.decoder = networks.decoder(network, self.code_dim, shape)
-        self.reader = networks.Reader(shape, labels) if len(shape) == 3 else None
+        self.reader = Reader(shape, labels) if len(shape) == 3 else None
         if self.reader is not None:
             self.owners |= {"reading": READER, "features": AUTOENCODER}
         self.styled = range(styled if self.reader is not None else 0)
@@ -125,6 +138,10 @@ class FlowCSVAE(Kind):
         self.register_buffer("log_odds", torch.zeros(labels))
         self.register_buffer("weight", torch.ones(2, labels))
         self.register_buffer("weight_known", torch.ones(labels))
+        makes = MAKES if several_readers and "hold" in self.owners else {}
+        self.further_readers = nn.ModuleDict(
+            {name: make.network(shape, labels) for name, make in makes.items()}
+        )
 
     def groups(self) -> Mapping[str, list[nn.Parameter]]:
         parts = {
@@ -136,7 +153,12 @@ class FlowCSVAE(Kind):
         }
         if self.critic is not None:
             groups[CRITIC] = list(self.critic.parameters())
-        return groups if self.reader is None else {READER: list(self.reader.parameters()), **groups}
+        readers = [p for reader in self._readers() for p in reader.parameters()]
+        return {READER: readers, **groups} if readers else groups
+
+    def _readers(self) -> list[nn.Module]:
+        """The reader, first, and all further ones; none for points."""
+        return [] if self.reader is None else [self.reader, *self.further_readers.values()]
 
     def begun_with(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The encoder and decoder of the other, for a new map to be learnt on them; the rest is its own.
@@ -158,16 +180,19 @@ class FlowCSVAE(Kind):
         self.trunk.train(mode and self.stage in (None, AUTOENCODER))
         if self.reader is not None:
             self.reader.train(mode and self.stage in (None, READER, PLAIN_READER))
+        self.further_readers.train(mode and self.stage in (None, PLAIN_READER))
         return self
 
     def begin_stage(self, seed: int) -> Sequence[str]:
-        """A new reader is taught on pictures as they are: it sees what the one before lets pass in edits."""
+        """New readers are taught for the edits: they see what the one before lets pass."""
         if self.stage != PLAIN_READER or self.reader is None:
             return ()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed + _PLAIN_SEED)
-            fresh = networks.Reader(self.shape, self.labels)
-        self.reader.load_state_dict(fresh.state_dict())
+            fresh: list[nn.Module] = [Reader(self.shape, self.labels)]
+            fresh += [MAKES[name].network(self.shape, self.labels) for name in self.further_readers]
+        for reader, new in zip(self._readers(), fresh, strict=True):
+            reader.load_state_dict(new.state_dict())
         return (READER,)
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Codes:  # noqa: ARG002 (the map is blind to labels)
@@ -191,7 +216,7 @@ class FlowCSVAE(Kind):
     def terms(self, x: Tensor, y: Tensor, noise: torch.Generator | None) -> dict[str, Tensor]:
         """Of the stage's group; of all groups where `stage` is not set.
 
-        reading: cross-entropy of the reader; recon: −log p(x|s) of a Gaussian whose variance is the best one
+        reading: cross-entropy of the readers; recon: −log p(x|s) of a Gaussian whose variance is the best one
         for the batch (Rybkin et al. 2021), up to a constant; features: the same over the reader's features,
         as if they were as many numbers as the picture's; kl_s: KL(q(s|x) || N(0, I)); nll, label …: see
         `map_terms`; seen, hold, shown: see `edit_terms`.
@@ -200,7 +225,7 @@ class FlowCSVAE(Kind):
             return self.edit_terms(x, y, noise)
         terms: dict[str, Tensor] = {}
         if self.reader is not None and self.stage in (None, READER, PLAIN_READER):
-            terms["reading"] = known_cross_entropy(self.reader.logits(x).float(), y, self._per_known(y))
+            terms["reading"] = self._reading(x, y, noise)
         if self.stage in (READER, PLAIN_READER):
             return terms
         mu, log_var = self.code(x)
@@ -215,6 +240,19 @@ class FlowCSVAE(Kind):
                 edits = self.edit_terms(x, y, noise)
                 terms |= {name: edits[name] for name in ("seen", "hold", "shown")}
         return terms
+
+    def _reading(self, x: Tensor, y: Tensor, noise: torch.Generator | None) -> Tensor:
+        """The mean cross-entropy of those who are taught, each of pictures changed as its make wants."""
+        assert self.reader is not None
+        logits = [self.reader.logits(x)]
+        for name, reader in self.further_readers.items() if self.stage != READER else ():
+            change, shown = MAKES[name].change, x
+            if change is not None and noise is not None:
+                with torch.autocast(x.device.type, enabled=False):
+                    shown = change(x, noise)
+            logits.append(reader(shown))
+        weight = self._per_known(y)
+        return torch.stack([known_cross_entropy(each.float(), y, weight) for each in logits]).mean()
 
     def map_input(self, x: Tensor, codes: Tensor) -> Tensor:
         """What the map learns from: mu of q(s|x), and the styles that the reader's features tell.
@@ -317,9 +355,9 @@ class FlowCSVAE(Kind):
         (two in five) a style of the prior's, clearly so; of those to whom nobody is alike, nothing.
         recon, features: as in `terms`, from mu. seen: KL, over all labels, from what the reader sees in the
         picture to what it sees in it as it is decoded. hold: of all other labels, from the latter to what it
-        sees in the edit. shown: the same of label i, from what it sees in the giver, or from 0.95 and 0.05.
+        sees in the edit. shown: the same of label i, from what is seen in the giver, or from 0.95 and 0.05.
+        Of several readers each looks at its share of the people.
         """
-        assert self.reader is not None
         i = self._one_styled(noise, x.device)
         with torch.no_grad():
             s = self.mu(x)
@@ -339,9 +377,9 @@ class FlowCSVAE(Kind):
             edited = self.flow.inverse(self._worn(i, u, styles))
         drawn = self.decoder(torch.cat([s, edited]))
         with torch.no_grad():
-            true = self.reader.logits(x).float().sigmoid()
-        with frozen(self.reader):
-            read, edit = self.reader.logits(drawn).float().chunk(2)
+            (true,) = read_by_shares(self._readers(), x, 1).sigmoid()
+        with frozen(*self._readers()):
+            read, edit = read_by_shares(self._readers(), drawn, 2)
         before = read.detach().sigmoid()
         this = torch.arange(self.labels, device=x.device) == i
         wanted = torch.where(free, torch.where(has, 1 - _CLEAR, _CLEAR), before[giver])

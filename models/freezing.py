@@ -7,9 +7,9 @@ from torch import nn
 
 
 @contextmanager
-def frozen(module: nn.Module) -> Iterator[None]:
-    """What is computed within sends gradients through the module, and none to it."""
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+def frozen(*modules: nn.Module) -> Iterator[None]:
+    """What is computed within sends gradients through the modules, and none to them."""
+    parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
     for parameter in parameters:
         parameter.requires_grad_(False)
     try:

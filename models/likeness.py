@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from models.freezing import frozen
-from models.networks import Reader
+from models.readers import Reader
 
 _LEAST = 1e-8
 """Errors are no smaller: their logarithm is taken."""

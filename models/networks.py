@@ -1,4 +1,4 @@
-"""Encoders, decoders, and what reads: the adversary, the critic, the classifier and the reader.
+"""Encoders, decoders, and what reads codes or judges: the adversary, the critic and the classifier.
 
 Four families, chosen by name: `paper` (the convolutions of Larsen et al. 2016 that Klys et al. build on),
 `light` (for a laptop's CPU), `large` (for an hour or two of it) and `points` (small MLPs). An encoder is a
@@ -124,41 +124,6 @@ class Classifier(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.head(F.dropout(self.trunk(x), 0.3, self.training))
         return logits
-
-
-class Reader(nn.Module):
-    """Reads labels from pictures; its features say what of a picture matters to the labels.
-
-    Its first convolutions overlap and step by two, so that no place of a pixel within a block is special.
-    With batch-norm one that is taught for a minute sees 0.96 of glasses, without 0.91 (docs/trials.md, row
-    67); wherever it only looks it is to be in eval mode.
-    """
-
-    def __init__(self, shape: Sequence[int], labels: int) -> None:
-        super().__init__()
-        channels, *sides = shape
-        height, width = (-(-side // 16) for side in sides)
-        self.fine = nn.Sequential(*_normalised(channels, 32, 2))
-        self.middle = nn.Sequential(*_normalised(32, 64, 2), *_normalised(64, 64, 1))
-        self.coarse = nn.Sequential(*_normalised(64, 128, 2), *_normalised(128, 128, 1))
-        self.last = nn.Sequential(*_normalised(128, 192, 2))
-        self.head = nn.Linear(192 * height * width, labels)
-        self.coarse_features = 128 * (-(-sides[0] // 8)) * (-(-sides[1] // 8))
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Features at a half, a quarter and an eighth of the size."""
-        fine = self.fine(2 * x - 1)
-        middle = self.middle(fine)
-        return fine, middle, self.coarse(middle)
-
-    def logits(self, x: Tensor) -> Tensor:
-        """What it reads, N×k."""
-        logits: Tensor = self.head(self.last(self(x)[-1]).flatten(1))
-        return logits
-
-
-def _normalised(inputs: int, outputs: int, stride: int) -> list[nn.Module]:
-    return [nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.SiLU()]
 
 
 def _mlp(*sizes: int) -> nn.Sequential:

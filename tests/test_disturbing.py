@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.disturbing import disturbed, mirrored
+from models.disturbing import disturbed, mirrored, softened
 
 
 def noise(seed=0):
@@ -59,3 +59,24 @@ def test_disturbed_pictures_stay_pictures():
     assert found.max() <= 1
     assert torch.equal(found, disturbed(x, noise(1)))
     assert not torch.equal(found, disturbed(x, noise(2)))
+
+
+def test_two_pictures_in_three_are_blurred_each_otherwise():
+    x = torch.zeros(600, 1, 17, 17)
+    x[:, :, 8, 8] = 1
+    found = softened(x, noise())[:, 0]
+    peak = found[:, 8, 8]
+    sharp = peak == 1
+    assert 150 < int(sharp.sum()) < 260
+    torch.testing.assert_close(found[sharp], x[sharp, 0])
+    assert len(peak[~sharp].unique()) > 300
+    torch.testing.assert_close(found.sum((1, 2)), torch.ones(600), atol=0.01, rtol=0)
+    # A Gaussian of two pixels, the widest, leaves 1 / (2π 2²) in the middle, and e^(−1/8) of that beside it.
+    assert peak.min() == pytest.approx(1 / (8 * torch.pi), rel=0.05)
+    widest = found[peak.argmin()]
+    assert widest[8, 9] / widest[8, 8] == pytest.approx(0.8825, rel=0.02)
+
+
+def test_a_blur_leaves_an_even_picture_as_it_is():
+    x = torch.full((9, 3, 12, 20), 0.7)
+    torch.testing.assert_close(softened(x, noise()), x)

@@ -402,8 +402,54 @@ def test_the_reader_learns_in_its_own_stages_and_only_looks_in_others():
     assert not model.reader.training
 
 
+def with_several_readers():
+    torch.manual_seed(0)
+    options = {"network": "light", "shape": (3, 32, 32), "labels": 1, "latent_dim": 6, "w_dims": (2,)}
+    return build("flow-csvae", **options, styled=1, several_readers=True)
+
+
+def test_further_readers_are_taught_for_the_edits_alone():
+    model = with_several_readers()
+    x, y = torch.rand(8, 3, 32, 32), torch.tensor([[1], [0]] * 4, dtype=torch.int8)
+    further = {f"further_readers.{name}" for name in model.further_readers}
+    assert len(further) > 1
+    for stage in (READER, AUTOENCODER, PLAIN_READER, EDITS):
+        model.stage = stage
+        model.train()
+        model.zero_grad()
+        sum(model.terms(x, y, noise()).values()).backward()
+        moved = {name for name, p in model.named_parameters() if p.grad is not None}
+        learning = {name for name in further if any(one.startswith(name) for one in moved)}
+        assert learning == (further if stage == PLAIN_READER else set()), stage
+    assert not any(module.training for module in model.further_readers.modules())
+    grouped = [p for group in model.groups().values() for p in group]
+    assert len(grouped) == len(set(grouped)) == len(list(model.parameters()))
+
+
+def test_what_is_validated_is_nothing_that_chance_changes():
+    model = with_several_readers().eval()
+    model.stage = PLAIN_READER
+    x, y = torch.rand(8, 3, 32, 32), torch.tensor([[1], [0]] * 4, dtype=torch.int8)
+    assert model.terms(x, y, None)["reading"] == model.terms(x, y, None)["reading"]
+
+
+def test_every_reader_holds_its_share_of_the_edits():
+    model = with_several_readers()
+    model.stage = EDITS
+    model.train()
+    x, y = torch.rand(10, 3, 32, 32), torch.tensor([[1], [0]] * 5, dtype=torch.int8)
+    before = model.terms(x, y, noise())["shown"].item()
+    for reader in (model.reader, *model.further_readers.values()):
+        kept = {name: t.clone() for name, t in reader.state_dict().items()}
+        for p in reader.parameters():
+            torch.nn.init.normal_(p, std=0.3)
+        assert model.terms(x, y, noise())["shown"].item() != pytest.approx(before, rel=1e-3)
+        reader.load_state_dict(kept)
+    assert model.terms(x, y, noise())["shown"].item() == pytest.approx(before, rel=1e-5)
+
+
 def test_plain_pictures_are_read_by_a_reader_that_has_seen_nothing_else():
-    model, other = of_pictures(), of_pictures()
+    model, other = with_several_readers(), with_several_readers()
     for stage in (READER, AUTOENCODER, EDITS):
         model.stage = stage
         before = {name: t.clone() for name, t in model.state_dict().items()}
@@ -412,12 +458,14 @@ def test_plain_pictures_are_read_by_a_reader_that_has_seen_nothing_else():
     torch.rand(3)
     drawn = torch.random.get_rng_state()
     model.stage = other.stage = PLAIN_READER
-    other.reader.head.weight.data.zero_()  # whatever it was
+    for reader in (other.reader, other.further_readers["residual"]):
+        reader.head.weight.data.zero_()  # whatever it was
     for one in (model, other):
         one.begin_stage(0)
     assert torch.equal(torch.random.get_rng_state(), drawn)
     for name, t in model.state_dict().items():
         assert torch.equal(t, other.state_dict()[name]), name
-    assert not torch.equal(model.reader.head.weight, before["reader.head.weight"])
+    for name in ("reader.head.weight", "further_readers.residual.head.weight"):
+        assert not torch.equal(model.state_dict()[name], before[name])
     other.begin_stage(1)  # another seed's is another one
     assert not torch.equal(model.reader.head.weight, other.reader.head.weight)

@@ -7,7 +7,7 @@ import torch
 
 from models.freezing import frozen
 from models.likeness import log_error, log_feature_error
-from models.networks import Reader
+from models.readers import Reader
 
 
 def test_rows_count_what_they_weigh():
