@@ -66,6 +66,9 @@ _FLOW_EXAMPLES = 200_000
 _THOROUGH_EXAMPLES = 2_800_000
 """The same for a thorough one: hours; each at least 20 and at most 120 times."""
 
+_THOROUGH_EDITS = {"style": 10.0, "seen": 12_000.0, "hold": 14_000.0, "shown": 10_000.0}
+"""What a thorough training asks of styles and edits: more, since several readers hold these."""
+
 _MAP_EXAMPLES = 120_000
 """The same for a new map on a finished autoencoder."""
 
@@ -140,7 +143,7 @@ def thorough(kind: KindName, network: NetworkName, facts: Facts) -> tuple[ModelC
         training,
         epochs=epochs,
         stages=stages_of(model, epochs, disturbed=True),
-        weights={**training.weights, "style": 10.0, "hold": 7_000.0, "shown": 5_600.0},
+        weights={**training.weights, **_THOROUGH_EDITS},
         learning_rate=7e-4,
         disturb=True,
         report_every=20,
@@ -170,7 +173,7 @@ def stages_of(model: ModelConfig, epochs: int, *, disturbed: bool = False) -> di
         return {}
     points = model.network == "points"
     twelfth = epochs // 12
-    shares = (epochs // 15, twelfth, twelfth) if disturbed else (twelfth, 3 * epochs // 8, epochs // 8)
+    shares = (epochs // 15, twelfth, epochs // 8) if disturbed else (twelfth, 3 * epochs // 8, epochs // 8)
     reader, mapped, edits = (max(share, 1) for share in shares)
     before = {} if points else {READER: reader}
     after = {MAP: mapped}

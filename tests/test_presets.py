@@ -13,7 +13,7 @@ def test_a_thorough_training_gives_most_epochs_to_the_autoencoder_and_reads_plai
     assert training.disturb
     assert list(training.stages) == ["reader", "autoencoder", "map", "plain-reader", "edits"]
     assert sum(training.stages.values()) == training.epochs == 120
-    assert training.stages["autoencoder"] == 88
+    assert training.stages["autoencoder"] == 83
     assert model.several_readers
     assert sum(model.build_options()["w_dims"]) + model.latent_dim == 252
 
