@@ -139,6 +139,19 @@ def test_a_finished_training_in_stages_goes_on_in_its_last_one(tmp_path: Path, s
     assert (config["epochs"], config["stages"]) == (13, {"autoencoder": 7, "map": 6})
 
 
+def test_edits_go_on_with_the_readers_that_held_them(tmp_path: Path, celeba: Path) -> None:
+    out, whole = tmp_path / "run", tmp_path / "whole"
+    data = ["--dataset", "celeba-glasses", "--data-dir", str(celeba), "--batch-size", "12"]
+    assert main(["train", *data, "--preset", "thorough", "--epochs", "5", "--out", str(out)]) == 0
+    log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert [line["stage"] for line in log] == ["reader", "autoencoder", "map", "plain-reader", "edits"]
+    assert {"seen", "hold", "shown"} <= set(log[-1]["terms"])
+    shutil.copytree(out, whole)
+    shutil.rmtree(out / "checkpoint" / "epoch-0005")
+    assert main(["train", "--resume", str(out)]) == 0
+    _same(out, whole)
+
+
 def test_a_training_in_stages_is_watched_on_a_terminal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
