@@ -71,6 +71,8 @@ def main() -> None:
     options = parser.parse_args()
     compute = resolve()
     data = sources.read(options.dataset, options.data_dir, ())
+    if len(data.attributes) > 1:
+        parser.error("the table has one attribute; name a data set of one.")
     network = "points" if len(data.model_shape) == 1 else "light"
     facts = Facts(len(data.splits["train"]), data.model_shape, data.attributes, ())
     model, training = default("csvae", network, facts)
