@@ -28,12 +28,13 @@ def begin(
     weights: Mapping[str, float],
     *,
     with_map: bool,
-    several_readers: bool,
+    several_readers: bool | None,
     **changes: Any,
 ) -> None:
     """A finished training's settings but for these, and its weights, of which the readers learn anew.
 
     weights: of the terms that weigh otherwise. with_map: map and W are taken, too, not learnt anew.
+    several_readers: None: as in that training.
     """
     config = runs.read_config(source.config)
     epochs = sum(stages.values())
@@ -45,7 +46,9 @@ def begin(
         weights={**config.training.weights, **weights},
         **changes,
     )
-    settings = replace(config.model, several_readers=several_readers)
+    settings = config.model
+    if several_readers is not None:
+        settings = replace(settings, several_readers=several_readers)
     torch.manual_seed(training.seed)
     model = build(settings.kind, **settings.build_options())
     known = {name: t for name, t in runs.read_tensors(source.model).items() if not name.startswith(_READERS)}

@@ -27,11 +27,14 @@ def main() -> None:
     options = parser.parse_args()
     if unknown := set(options.names) - FIGURES.keys():
         parser.error(f"there are no figures of {', '.join(sorted(unknown))}, only of {', '.join(FIGURES)}")
+    names = options.names or ("swiss-roll", "toy-faces")
     if options.anew:
-        shutil.rmtree(ROOT, ignore_errors=True)
+        for name in names:
+            for run in ROOT.glob(f"{name}*"):
+                shutil.rmtree(run)
     data = ["--data-dir", options.data_dir] if options.data_dir else []
     missed = []
-    for name in options.names or ("swiss-roll", "toy-faces"):
+    for name in names:
         missed += FIGURES[name](data)
     for line in missed:
         print(f"missed: {line}")

@@ -32,7 +32,7 @@ from models.readers import MAKES, Make
 
 DATASET = "celeba-glasses-facial-hair"
 _SEED = 100
-"""Of the judges; no training had it, nor its readers, which take the training's."""
+"""Of the judges; no training had it, nor the one before: readers for edits have the next one."""
 
 _BATCH, _EPOCHS = 64, 4
 
@@ -117,7 +117,7 @@ def teach(network: nn.Module, make: Make, train: Batches, compute: Compute) -> N
         for index in order.split(_BATCH)[:steps]:
             x, y = train.rows(index)
             x = mirrored(x, noise)
-            logits = network(x if make.change is None else make.change(x, noise)).float()
+            logits = network(make.change(x, noise)).float()
             loss = known_cross_entropy(logits, y, per_label(weight, y))
             optimiser.zero_grad()
             loss.backward()

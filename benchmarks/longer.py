@@ -2,7 +2,7 @@
 
     python benchmarks/longer.py RUN --data-dir DIR --out LONGER [--reader 8] [--autoencoder 40] [--map 10]
         [--plain-reader 3] [--edits 10] [--seed 1] [--seen WEIGHT] [--hold WEIGHT] [--shown WEIGHT]
-        [--outside WEIGHT] [--several-readers]
+        [--outside WEIGHT] [--[no-]several-readers]
 
 Readers, map and W are learnt anew. With --several-readers readers of other makes hold edits, too.
 A second start goes on where the first was stopped.
@@ -32,7 +32,7 @@ def main() -> None:
         parser.add_argument(f"--{stage}", type=int, default=epochs, metavar="EPOCHS")
     for term in WEIGHTS:
         parser.add_argument(f"--{term}", type=float, metavar="WEIGHT", help="the run's own where not given")
-    parser.add_argument("--several-readers", action="store_true")
+    parser.add_argument("--several-readers", action=argparse.BooleanOptionalAction, help="default: as RUN")
     options = parser.parse_args()
     source, target = runs.Run(options.run), runs.Run(options.out)
     if not target.config.exists():

@@ -40,6 +40,7 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     csvae = [sys.executable, "-m", "csvae_cli"]
+    data = ["--data-dir", str(options.data_dir)] if options.data_dir else []
     print("| attribute | labels | minutes |", " | ".join(MEASURES), "| sex moved |")
     print("|---" * (len(MEASURES) + 4) + "|", flush=True)
     for dataset in DATASETS:
@@ -48,7 +49,7 @@ def main() -> None:
             answer, clock = run.with_suffix(".json"), run.with_suffix(".seconds")
             if not clock.exists():
                 began = time.monotonic()
-                command = [*csvae, "train", "--data-dir", str(options.data_dir)]
+                command = [*csvae, "train", *data]
                 if (run / "config.json").exists():
                     command += ["--resume", str(run)]
                 else:
@@ -58,7 +59,7 @@ def main() -> None:
                 clock.write_text(str(time.monotonic() - began))
             if not answer.exists():
                 command = [*csvae, "evaluate", "--model", str(run), "--dataset", dataset, "--json"]
-                command += ["--data-dir", str(options.data_dir)]
+                command += data
                 found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
                 answer.write_text(found)
             print(_row(dataset, labels, float(clock.read_text()), json.loads(answer.read_text())), flush=True)

@@ -1,7 +1,7 @@
 """The stage `edits` again for a finished flow-csvae: its decoder learns to hold what edits leave alone.
 
     python benchmarks/redraw.py MODEL --data-dir DIR --out REDRAWN [--reader 3] [--epochs 10] [--hold 10000]
-        [--shown 8000] [--seen 0] [--share 0.7] [--seed N] [--several-readers]
+        [--shown 8000] [--seen 0] [--share 0.7] [--seed N] [--[no-]several-readers]
 
 A new reader is taught first, on pictures that nothing disturbs, as other readers are; encoder, map and
 W stay what they are. With --several-readers readers of other makes hold edits, too. The
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--shown", type=float, default=8_000.0)
     parser.add_argument("--seen", type=float, default=0.0)
     parser.add_argument("--seed", type=int, help="of the readers, too; default: the model's own")
-    parser.add_argument("--several-readers", action="store_true")
+    parser.add_argument("--several-readers", action=argparse.BooleanOptionalAction, help="default: as MODEL")
     parser.add_argument("--share", type=float, default=0.7, help="of the decoder after, in the mean")
     parser.add_argument("--data-dir", type=Path, required=True)
     options = parser.parse_args()

@@ -5,6 +5,7 @@ import errno
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
@@ -54,6 +55,8 @@ _INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 1 failed, 2 wrong request, 130, 143 stopped."""
+    # Of odd files, and of sizes that are no bombs yet; here, since threads have one list of these.
+    warnings.filterwarnings("ignore", module="PIL")
     arguments = None if argv is None else list(argv)  # of sys.argv wildcards are expanded where no shell does
     try:
         typer.main.get_command(app).main(arguments, prog_name="csvae", standalone_mode=True)

@@ -41,9 +41,13 @@ class OutputError(Exception):
 
 
 def answer(text: str) -> None:
-    """A line of the command's result, to stdout, as it is. Raises OutputError."""
+    """A line of the command's result, to stdout, as it is, and at once: it may be read by a program.
+
+    Raises OutputError.
+    """
     with _writing():
         sys.stdout.write(text + "\n")
+        sys.stdout.flush()
 
 
 def answer_json(value: Mapping[str, Any]) -> None:
@@ -52,7 +56,6 @@ def answer_json(value: Mapping[str, Any]) -> None:
     encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower()
     text = json.dumps(value, ensure_ascii=encoding != "utf-8")
     answer(text.encode("utf-8", "backslashreplace").decode())
-    flush()
 
 
 def flush() -> None:

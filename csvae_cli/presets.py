@@ -52,10 +52,11 @@ _OF_THE_FLOW = {
     "outside": 10.0,
     "natural": 10.0,
     "critic": 1.0,
+    "seen": 0.0,
     "hold": 2500.0,
     "shown": 2500.0,
 }
-"""All stages' terms, but `seen`, which gains nothing in minutes (docs/trials.md, row 70)."""
+"""All stages' terms; `seen` gains nothing in minutes (docs/trials.md, row 70)."""
 
 _DEFAULT_EXAMPLES = 128_000
 """How many pictures the default preset shows a model: minutes on two cores; but each at least 8 times."""
@@ -131,7 +132,8 @@ def _flow(network: NetworkName, facts: Facts) -> tuple[ModelConfig, TrainingConf
 def thorough(kind: KindName, network: NetworkName, facts: Facts) -> tuple[ModelConfig, TrainingConfig]:
     """One training of hours that comes near the model that comes with csvae: sharper pictures, calmer edits.
 
-    A wider code and W, and disturbed pictures, since each is shown a hundred times (docs/trials.md, row 65).
+    A wider code and W, disturbed pictures, since each is shown a hundred times, and edits that readers of
+    several makes hold (docs/trials.md, rows 65, 69 and 72).
     Raises RequestError for other kinds and for points.
     """
     if kind != "flow-csvae" or network == "points":

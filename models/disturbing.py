@@ -11,13 +11,13 @@ _GAIN, _LIFT, _TINT = 0.08, 0.03, 0.03
 """Of the contrast, of the brightness, and of how bright each colour is."""
 
 
-def mirrored(x: Tensor, noise: torch.Generator) -> Tensor:
+def mirrored(x: Tensor, noise: torch.Generator | None) -> Tensor:
     """Each picture (N×C×H×W) mirrored with probability ½."""
     chosen = torch.rand(len(x), 1, 1, 1, generator=noise, device=x.device) < 0.5
     return torch.where(chosen, x.flip(3), x)
 
 
-def disturbed(x: Tensor, noise: torch.Generator) -> Tensor:
+def disturbed(x: Tensor, noise: torch.Generator | None) -> Tensor:
     """Each picture (N×C×H×W in [0, 1]) a little turned, scaled, moved and lit otherwise, nothing by much."""
 
     def normal(*size: int) -> Tensor:
@@ -37,7 +37,7 @@ def disturbed(x: Tensor, noise: torch.Generator) -> Tensor:
     return lit.clamp(0, 1).contiguous(memory_format=torch.channels_last)
 
 
-def softened(x: Tensor, noise: torch.Generator) -> Tensor:
+def softened(x: Tensor, noise: torch.Generator | None) -> Tensor:
     """Two pictures in three (N×C×H×W) blurred by up to two pixels, each by its own Gaussian; edges fade."""
     amount, share = torch.rand(2, len(x), 1, 1, generator=noise, device=x.device)
     sigma = torch.where(share < 2 / 3, 2 * amount, 0).clamp(min=0.1)  # at 0.1 pixels all of a pixel stays

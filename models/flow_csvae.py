@@ -180,7 +180,7 @@ class FlowCSVAE(Kind):
         self.trunk.train(mode and self.stage in (None, AUTOENCODER))
         if self.reader is not None:
             self.reader.train(mode and self.stage in (None, READER, PLAIN_READER))
-        self.further_readers.train(mode and self.stage in (None, PLAIN_READER))
+        self.further_readers.train(mode and self.stage == PLAIN_READER)
         return self
 
     def begin_stage(self, seed: int) -> Sequence[str]:
@@ -245,11 +245,9 @@ class FlowCSVAE(Kind):
         """The mean cross-entropy of those who are taught, each of pictures changed as its make wants."""
         assert self.reader is not None
         logits = [self.reader.logits(x)]
-        for name, reader in self.further_readers.items() if self.stage != READER else ():
-            change, shown = MAKES[name].change, x
-            if change is not None and noise is not None:
-                with torch.autocast(x.device.type, enabled=False):
-                    shown = change(x, noise)
+        for name, reader in self.further_readers.items() if self.stage == PLAIN_READER else ():
+            with torch.autocast(x.device.type, enabled=False):
+                shown = MAKES[name].change(x, noise)
             logits.append(reader(shown))
         weight = self._per_known(y)
         return torch.stack([known_cross_entropy(each.float(), y, weight) for each in logits]).mean()

@@ -88,7 +88,7 @@ class Pooling(nn.Module):
         for inputs, outputs in pairwise((channels, 24, 64, 128, 192)):
             layers += [nn.Conv2d(inputs, outputs, 3, 1, 1), nn.ReLU(), nn.MaxPool2d(2)]
         head = nn.Linear(192 * (height // 16) * (width // 16), labels)
-        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.3), head)
+        self.layers = nn.Sequential(*layers, nn.Flatten(), head)
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.layers(2 * x - 1)
@@ -121,13 +121,13 @@ class Make:
     """
 
     network: Callable[[Sequence[int], int], nn.Module]
-    change: Callable[[Tensor, torch.Generator], Tensor] | None = None
+    change: Callable[[Tensor, torch.Generator | None], Tensor]
 
 
 MAKES: Mapping[str, Make] = {
     "blurred": Make(Plain, softened),
     "disturbed": Make(Plain, disturbed),
-    "residual": Make(Residual),
+    "residual": Make(Residual, lambda x, _: x),
     "pooling": Make(Pooling, disturbed),
 }
 """Readers unlike `Reader`, by name."""

@@ -699,6 +699,20 @@ def test_what_goes_into_the_key(data, cache_dir):
     np.testing.assert_array_equal(changed.splits["train"].x[0], crop)
 
 
+def test_where_the_splits_end_is_part_of_what_the_data_is(data):
+    """What was learnt from some people must not be taken for what is judged on them now."""
+    names, prints = list(people()), set()
+    for held in (4, 8):
+        ends = [*["train"] * (len(names) - 2 * held), *["valid"] * held, *["test"] * held]
+        half = (frozenset(["Eyeglasses"]), frozenset())
+        shared = {
+            name: Person(end, half[i % 2]) for i, (name, end) in enumerate(zip(names, ends, strict=True))
+        }
+        write_lists(data, shared)
+        prints.add(CelebA(data, attributes=("glasses",), everyone=True).read((), lambda *_: None).fingerprint)
+    assert len(prints) == 2
+
+
 def test_a_changed_folder_is_noticed(tmp_path, cache_dir):
     write_lists(tmp_path, people())
     folder = tmp_path / "img_align_celeba"

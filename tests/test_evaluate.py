@@ -23,13 +23,14 @@ from csvae_cli import runs
 from csvae_cli.app import main
 from csvae_cli.data import sources
 from csvae_cli.data.batches import from_pictures
+from csvae_cli.data.dataset import SPLITS, Dataset, Split
 from csvae_cli.data.encoding import take
 from csvae_cli.data.framing import Framing
 from csvae_cli.device import resolve
 from csvae_cli.editing.editor import Editor
 from csvae_cli.evaluation import pictures
 from csvae_cli.evaluation.figures import MEANINGS
-from csvae_cli.evaluation.subject import make
+from csvae_cli.evaluation.subject import make, strata_of
 
 JUDGED = {"accepted", "added", "added_mean", "added_worst", "removed", "kept"}
 ALSO_JUDGED = {
@@ -338,6 +339,14 @@ def test_what_is_done_is_not_done_again(
         )
     assert stamps(out / "swiss-roll") == before
 
+    # So is other data.
+    config = out / "swiss-roll" / "condvae" / "config.json"
+    text = config.read_text()
+    config.write_text(text.replace(json.loads(text)["data"]["fingerprint"], "0" * 64))
+    assert "other data" in refused(command, capsys)
+    config.write_text(text)
+    shutil.copystat(swiss / "swiss-roll" / "condvae" / "config.json", config)
+
     # One evaluation is gone: that one is made again, from the model as it is, and nothing else.
     answer = answer_of(out, "swiss-roll", "condvae")
     whole = answer.read_bytes()
@@ -466,12 +475,36 @@ def test_all_that_is_there_is_reproduced_and_the_rest_is_named(
         # Of exclusive expressions none is taken off, another is put on.
         assert not any(name == "removed" for name, _ in answer)
         assert answer["added", "anger"]["pictures"] == 6
+        # Who is told that a face is angry is told that it is not sad, too: that is no leak.
+        assert ("leak_w", "anger") in answer
+        assert not any(name == "leak_other_w" for name, _ in answer)
 
     for folder in ("anger", "happiness"):
         assert f"![styles](styles-ckplus-{folder}.png)" in page
         with Image.open(everything / f"styles-ckplus-{folder}.png") as sheet:
             sheet.load()
             assert sheet.height > len(KINDS) * 48
+
+
+def test_a_further_expression_of_other_data_is_no_stratum() -> None:
+    """Neutral faces, which a model of CK+ does not know, are as good to try its expressions on as any."""
+    y = torch.tensor([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 1]])
+    names, split = ("anger", "fear", "neutral"), Split(np.zeros((4, 1), np.float32), y.numpy(), ())
+    splits = dict.fromkeys(SPLITS, split)
+    exclusive, free = (Dataset(names, splits, "", exclusive=exclusive) for exclusive in (True, False))
+    assert len(strata_of(y, exclusive, ("anger", "fear")).unique()) == 1
+    assert strata_of(y, free, ("anger", "fear")).tolist() == [0, 0, 1, 1]
+
+
+def test_budgets_that_differ_are_told_apart(swiss: Path, tmp_path: Path) -> None:
+    out = shutil.copytree(swiss, tmp_path / "out")
+    config = out / "swiss-roll" / "vae" / "config.json"
+    settings = json.loads(config.read_text())
+    settings["training"]["epochs"] = 9
+    config.write_text(json.dumps(settings))
+    assert main(["reproduce", "swiss-roll", "--out", str(out)]) == 0
+    page = (out / "report.md").read_text()
+    assert "Budgets: swiss-roll vae 9 epochs and condvae 3 epochs" in page
 
 
 def test_what_goes_takes_no_other_expression_with_it(everything: Path) -> None:

@@ -253,6 +253,14 @@ def test_a_zip_without_pictures(data, name, file):
     assert str(data / name / file) in message
 
 
+def test_a_zip_of_something_else_does_not_hide_the_csv_beside_it(tmp_path):
+    """As Kaggle's own is called like the zip of pictures."""
+    write_csv(tmp_path, csv_lines())
+    alone = read(Fer2013(tmp_path))
+    write_zip(tmp_path / "fer2013.zip", {})
+    assert read(Fer2013(tmp_path)).fingerprint == alone.fingerprint
+
+
 @pytest.mark.parametrize("name", ["fer2013/fer2013.zip", "ckplus/CK+48.zip", "tfd/TFD_48x48.mat", "fer2013"])
 def test_what_may_not_be_read(data, name):
     path = data / name

@@ -139,6 +139,28 @@ def test_which_of_two_faces(portrait: Image.Image, capsys: pytest.CaptureFixture
     assert not Path("none.npz").exists()
 
 
+def test_a_face_keeps_its_number_where_another_is_cut_off(
+    portrait: Image.Image, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = Image.new("RGB", (1100, 500), (120, 130, 110))
+    page.paste(portrait.resize((300, 300)), (-121, 50))
+    page.paste(portrait.resize((400, 400)), (250, 20))
+    page.paste(portrait.resize((400, 400)), (670, 20))
+    page.save("three.png")
+    command = ["transfer", "three.png", "--attr", "glasses", "--decoded"]
+    assert main([*command, "--face", "all"]) == 0
+    told = capsys.readouterr()
+    assert [Path(line).name for line in told.out.split()] == ["on-face2.png", "on-face3.png"]
+    assert "1 with faces partly outside the picture, left alone" in told.err
+    assert "--face" not in told.err
+    assert main([*command, "--face", "2", "--out", "second"]) == 0
+    named, numbered = (
+        np.asarray(Image.open(path)).astype(int)
+        for path in ("second/three-glasses/on.png", "three-glasses/on-face2.png")
+    )
+    assert np.abs(named - numbered).max() <= 1
+
+
 SIDE = 64
 SEARCHED = Framing(searched=True)
 

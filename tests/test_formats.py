@@ -43,6 +43,38 @@ def _apart(one: Image.Image, other: Image.Image) -> np.ndarray:
     return np.abs(np.asarray(one.convert("RGB")).astype(int) - np.asarray(other.convert("RGB")))
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
+def test_how_large_a_picture_is_printed_stays(portrait: Image.Image, suffix: str) -> None:
+    portrait.save(f"p{suffix}", dpi=(300, 300))
+    for options in ((), ("--strip",)):
+        assert _edited(f"p{suffix}", *options).info["dpi"] == pytest.approx((300, 300), abs=0.01)
+    portrait.save(f"p{suffix}")
+    assert _edited(f"p{suffix}").info.get("dpi", (72, 72))[0] in (1, 72)
+
+
+def test_a_sheet_has_the_colours_that_the_pictures_are_seen_in(portrait: Image.Image) -> None:
+    """It has no profile: here one by which red numbers are blue to the eye."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = profile.replace(b"rXYZ", b"....").replace(b"bXYZ", b"rXYZ").replace(b"....", b"bXYZ")
+    portrait.save("p.png", icc_profile=swapped)
+    assert main(["transfer", "p.png", "--attr", "glasses", "--own", "--sheet"]) == 0
+    with Image.open("p-glasses/sheet.png") as sheet:
+        red, _, blue = np.asarray(sheet.convert("RGB")).astype(float).mean((0, 1))
+    own_red, _, own_blue = np.asarray(portrait).astype(float).mean((0, 1))
+    assert own_red > own_blue + 5
+    assert blue > red + 5
+
+
+def test_a_cameras_raw_file_is_not_taken_for_its_preview(
+    portrait: Image.Image, capsys: pytest.CaptureFixture[str]
+) -> None:
+    portrait.save("p.tif")
+    Path("p.tif").rename("p.NEF")
+    assert main(["transfer", "p.NEF", "--attr", "glasses"]) == 1
+    assert "p.NEF is a camera's raw file; export a JPEG or TIFF" in capsys.readouterr().err
+    assert not Path("p-glasses").exists()
+
+
 def test_orientation_is_applied_and_exif_and_profile_stay_unless_stripped(portrait: Image.Image) -> None:
     exif = Image.Exif()
     exif[ORIENTATION], exif[MODEL] = 6, "A telephone"  # turned clockwise to be seen

@@ -24,7 +24,7 @@ if not torch.cuda.is_available():
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")
 
 GPU = Compute(torch.device("cuda"), "fp32", "for tests")
-STAGES = {"flow-csvae": {"reader": 1, "autoencoder": 1, "map": 1, "edits": 2}}
+STAGES = {"flow-csvae": {"reader": 1, "autoencoder": 1, "map": 1, "plain-reader": 1, "edits": 2}}
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def training(kind, **changed):
 
 def model(kind):
     torch.manual_seed(0)
-    options = {"styled": 2, "w_dims": (4, 4, 2)} if kind == "flow-csvae" else {}
+    options = {"styled": 2, "w_dims": (4, 4, 2), "several_readers": True} if kind == "flow-csvae" else {}
     return build(kind, shape=(3, 32, 32), labels=3, network="light", latent_dim=16, **options)
 
 

@@ -13,10 +13,10 @@ from csvae_cli.data.batches import Batches
 from csvae_cli.data.dataset import Split
 from csvae_cli.device import Compute, resolve
 from csvae_cli.errors import WorkError
+from csvae_cli.interrupt import polite_stop
 from csvae_cli.runs import Run
 from csvae_cli.training import checkpoint
 from csvae_cli.training.clock import Clock
-from csvae_cli.training.interrupt import polite_stop
 from csvae_cli.training.loop import Epoch, Tick, learning_rate, train
 from csvae_cli.training.report import _looked_at
 from csvae_cli.training.state import State, start

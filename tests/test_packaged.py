@@ -1,10 +1,15 @@
 """The model that comes with csvae works where nothing was ever trained."""
 
 import json
+import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import ended
 from PIL import Image
 
 from csvae_cli import runs
@@ -63,6 +68,54 @@ def test_what_is_not_there_cannot_be_taken_off_and_that_is_said(capsys: pytest.C
     worn = next(Path("portrait-glasses").glob("pc1*"))
     assert main(["transfer", str(worn), "--attr", "glasses", "--off", "--out", "again"]) == 0
     assert "sees no" not in capsys.readouterr().err
+
+
+def test_a_style_of_another_in_whom_there_is_none_is_said_to_be_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["transfer", str(PORTRAIT), "--attr", "glasses", "--style-from", str(PHOTO)]) == 0
+    error = capsys.readouterr().err
+    assert f"the model sees no glasses in {PHOTO}, whose style was to be taken" in error
+    assert "--off" not in error
+    assert main(["transfer", str(PHOTO), "--attr", "glasses", "--off", "--strength", "-1"]) == 0
+    assert "sees no" not in capsys.readouterr().err  # the other way puts them on
+    Image.new("RGB", (300, 200), "gray").save("nobody.png")
+    assert main(["transfer", str(PHOTO), "--attr", "glasses", "--style-from", "nobody.png"]) == 1
+    error = capsys.readouterr().err
+    assert "No face was found in nobody.png, whose style is asked for; name another picture." in error
+    assert main(["transfer", str(PHOTO), "--attr", "glasses", "--style-from", "."]) == 2
+    assert "is a folder; name one picture" in capsys.readouterr().err
+
+
+def test_a_cell_of_a_sheet_is_asked_for_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    common = ["transfer", str(PORTRAIT), "--attr", "glasses", "--align", "celeba", "--decoded", "--json"]
+    assert main([*common, "--grid", "3x3"]) == 0
+    cells = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (cell,) = [line for line in cells if line["style"] == "pc1+2.00pc2-2.00"]
+    assert main([*common, "--at", "pc1+2.0pc2-2.0"]) == 0
+    named = json.loads(capsys.readouterr().out)
+    assert named["p"] == pytest.approx(cell["p"], abs=1e-5)
+    assert Path(named["output"]).name == "pc1+2.0pc2-2.0.png"
+
+
+def test_stopped_it_ends_with_the_picture_in_hand_and_has_told_all_that_it_wrote() -> None:
+    Path("photos").mkdir()
+    for number in range(24):
+        shutil.copy(PORTRAIT, f"photos/{number}.jpg")
+    options = ["--attr", "glasses", "--align", "celeba", "--pc", "1", "--steps", "9"]
+    command = [sys.executable, "-m", "csvae_cli", "transfer", "photos", *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with ended(process):
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        rest, error = process.communicate(timeout=60)
+    assert process.returncode == 130, error
+    assert "Stopped; all that was written is told above." in error
+    told = [first.strip(), *rest.split()]
+    written = sorted(str(path) for path in Path().glob("*-glasses/*"))
+    assert sorted(told) == written
+    assert 0 < len(written) < 24 * 9
 
 
 def test_a_sheet_and_a_walk_of_all_styles(capsys: pytest.CaptureFixture[str]) -> None:

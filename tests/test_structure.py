@@ -18,7 +18,7 @@ _LEVELS = (
     ("reproduce",),
     ("training", "evaluation", "editing"),
     ("data", "sheets", "presets"),
-    ("runs", "config", "output", "errors", "device", "processes", "__init__"),
+    ("runs", "config", "output", "errors", "device", "processes", "interrupt", "__init__"),
     ("models",),
 )
 

@@ -61,8 +61,8 @@ def grid(
     """Draw one sheet: people down, styles across; of a single picture, the plane of its styles.
 
     Without pictures it shows the faces that the training put aside. A style is called by its
-    column and its row, without blanks: csvae transfer --also glasses=pc1+2.0pc2-1.0, or --at=X,Y of w1, w2
-    (where W has two dimensions).
+    column and its row, without blanks: csvae transfer --at pc1+2.0pc2-1.0, or --at=X,Y of w1, w2 (where W has
+    two dimensions).
     Example: csvae grid
     """
     from csvae_cli import output

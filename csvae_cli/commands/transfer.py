@@ -44,7 +44,10 @@ def transfer(
     at: Annotated[
         str | None,
         typer.Option(
-            "--at", metavar="X,Y,…", help="The style at a point, all numbers of W; write --at=-1,2…"
+            "--at",
+            metavar="X,Y,…",
+            help="The style at a point: all numbers of W (write --at=-1,2…), or as csvae grid calls it, "
+            "like pc1+2.0pc2-1.0.",
         ),
     ] = None,
     off: Annotated[bool, typer.Option("--off", help="Take the attribute away.")] = False,
@@ -113,9 +116,10 @@ def transfer(
     from csvae_cli.editing.editor import Editor
     from csvae_cli.editing.pictures import Failed
     from csvae_cli.editing.requests import framing_of
-    from csvae_cli.editing.styles import StyleRequest, parse_grid, parse_point
+    from csvae_cli.editing.styles import StyleRequest, parse_grid
     from csvae_cli.editing.transfer import Manner, run_jobs
-    from csvae_cli.errors import WorkError
+    from csvae_cli.errors import StoppedError, WorkError
+    from csvae_cli.interrupt import polite_stop
     from csvae_cli.processes import of_environment
     from csvae_cli.runs import load
 
@@ -124,7 +128,7 @@ def transfer(
         steps=steps,
         span=span,
         grid=parse_grid(grid) if grid is not None else None,
-        at=parse_point(at) if at is not None else None,
+        at=at,
         off=off,
         own=own,
     )
@@ -134,7 +138,9 @@ def transfer(
     jobs = requests.jobs(loaded, attribute, inputs, request, style_from, pairs, out)
     framing = framing_of(loaded, align, face, eyes, inputs)
     editor = Editor(loaded, resolve(device, precision), framing)
-    failed, framed, bare = 0, {}, set()
+    failed, framed = 0, {}
+    bare: set[Path] = set()
+    stranger: set[Path] = set()
     others = requests.also_of(loaded, attribute, also or ())
     manner = Manner(
         attribute,
@@ -146,23 +152,34 @@ def transfer(
         force=force,
         strip=strip,
     )
-    for result in run_jobs(editor, jobs, manner):
-        if as_json:
-            output.answer_json(result.as_json())
-        elif not isinstance(result, Failed):
-            output.answer(str(result.output))
-        if isinstance(result, Failed):
-            failed += 1
-            output.say(f"csvae: {result.reason}")
-        else:
+    with polite_stop() as stop:
+        for result in run_jobs(editor, jobs, manner, stop):
+            if as_json:
+                output.answer_json(result.as_json())
+            elif not isinstance(result, Failed):
+                output.answer(str(result.output))
+            if isinstance(result, Failed):
+                failed += 1
+                output.say(f"csvae: {result.reason}")
+                continue
             framed[result.source] = result.framed
-            bare |= {str(result.source)} if result.bare else set()
+            if result.bare:
+                (bare if result.style_from is None else stranger).add(result.style_from or result.source)
     if framed:
         output.say(f"csvae: {summary(list(framed.values()))}")
+    name = loaded.config.model.attributes[attribute]
     if bare:
-        name = loaded.config.model.attributes[attribute]
-        some = f"{', '.join(sorted(bare)[:3])}{f' and {len(bare) - 3} more' if len(bare) > 3 else ''}"
-        output.say(f"csvae: the model sees no {name} in {some}; --off changes little there.")
+        output.say(f"csvae: the model sees no {name} in {_some(bare)}; --off changes little there.")
+    if stranger:
+        output.say(f"csvae: the model sees no {name} in {_some(stranger)}, whose style was to be taken.")
+    if stop():
+        raise StoppedError("Stopped; all that was written is told above.", stop.signal_number)
     if failed:
         share = range(len(jobs))[of_environment().share(len(jobs))]
-        raise WorkError(f"{failed} of {len(share)} inputs failed.")
+        raise WorkError(f"{failed} of {len(share)} {'inputs' if pairs is None else 'edits'} failed.")
+
+
+def _some(paths: set[Path]) -> str:
+    """Three of them, and how many more there are."""
+    named = sorted(map(str, paths))
+    return ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")

@@ -125,7 +125,8 @@ class CelebA:
             stop = start + len(chosen)
             splits[split] = Split(x[start:stop], labels[start:stop], chosen)
             start = stop
-        fingerprint = sha256(f"{key} {attributes}".encode() + labels.tobytes()).hexdigest()
+        sizes = [len(split) for split in splits.values()]
+        fingerprint = sha256(f"{key} {attributes} {sizes}".encode() + labels.tobytes()).hexdigest()
         return Dataset(attributes, splits, fingerprint)
 
     @property

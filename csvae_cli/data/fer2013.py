@@ -42,7 +42,7 @@ class Fer2013(ByExpression):
     attributes = WITH_NEUTRAL
 
     def search(self, root: Path) -> Pictures | None:
-        """The folders if they hold pictures, else the zip, else the CSV."""
+        """The folders if they hold pictures, else the zip if it does (Kaggle zips its CSV), else the CSV."""
         found = entries(root)
         if "train" in found:
             folder = Folder(root, _FORM)
@@ -50,12 +50,13 @@ class Fer2013(ByExpression):
                 return folder
         if "fer2013.zip" in found:
             archive = Archive(root / "fer2013.zip", _FORM)
-            if not archive.names:
+            if archive.names:
+                return archive
+            if "fer2013.csv" not in found:
                 raise RequestError(
                     f"There are no pictures in folders train/EXPRESSION/ of {archive.path}; "
                     "put FER2013's there."
                 )
-            return archive
         return _Csv(root / "fer2013.csv") if "fer2013.csv" in found else None
 
     def divide(self, shown: Mapping[str, str]) -> Members:

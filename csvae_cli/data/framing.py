@@ -30,6 +30,10 @@ _SEARCHED = 960
 """Pixels along the longer side that are enough to look for faces in: the finder takes no more than 1,024."""
 
 
+class NoFaceError(WorkError):
+    """No face was found where one was searched for."""
+
+
 @dataclass(frozen=True)
 class Framing:
     """What the user says of where the faces are.
@@ -53,11 +57,17 @@ class Framing:
 
 @dataclass(frozen=True)
 class Framed:
-    """places: of the chosen faces, from the left; how they were found, and among how many."""
+    """places: of the chosen faces, from the left; how they were found, and among how many.
+
+    numbers: theirs among all that were found, as `--face` counts them; cut: how many of these lie partly
+    outside the picture and were left alone.
+    """
 
     places: tuple[Place, ...]
     how: How
     among: int = 1
+    numbers: tuple[int, ...] = (1,)
+    cut: int = 0
 
 
 def frame(image: Image.Image, name: str, framing: Framing) -> Framed:
@@ -127,7 +137,7 @@ def _frame(image: Image.Image, name: str, framing: Framing) -> Framed:
         return Framed((given,), "celeba" if framing.align == "celeba" else "square")
     found = faces.find(image)
     if not found:
-        raise WorkError(
+        raise NoFaceError(
             f"No face was found in {name}; --eyes X1,Y1,X2,Y2 says where one is, "
             "--align none takes the central square."
         )
@@ -135,11 +145,13 @@ def _frame(image: Image.Image, name: str, framing: Framing) -> Framed:
     usual = _usual(*image.size)
     if len(chosen) == 1 and usual is not None and usual.distance(chosen[0]) < _ALIKE:
         return Framed((usual,), "aligned", len(found))
+    numbers = tuple(range(1, len(chosen) + 1))
     if framing.face == "all":  # of a group, those who are wholly in it
-        chosen = tuple(place for place in chosen if _shown(place, image)) or chosen
-    for place in chosen:
+        numbers = tuple(number for number in numbers if _shown(chosen[number - 1], image)) or numbers
+    within = tuple(chosen[number - 1] for number in numbers)
+    for place in within:
         _check_shown(place, image, name)
-    return Framed(chosen, "found", len(found))
+    return Framed(within, "found", len(found), numbers, len(chosen) - len(within))
 
 
 _SAID: dict[How, str] = {
@@ -155,9 +167,12 @@ def summary(framed: Sequence[Framed]) -> str:
     """What was done with the pictures, in a line for people: "2 pictures: face found and aligned; 1: …"."""
     counts = Counter(one.how for one in framed)
     parts = [f"{count:,}: {_SAID[how]}" for how, count in counts.most_common()]
-    crowded = sum(one.among > len(one.places) for one in framed)
+    crowded = sum(one.among > len(one.places) + one.cut for one in framed)
     if crowded:
         parts.append(f"{crowded:,} with more faces than were taken (--face)")
+    cut = sum(one.cut > 0 for one in framed)
+    if cut:
+        parts.append(f"{cut:,} with faces partly outside the picture, left alone")
     return f"{'; '.join(parts)}."
 
 

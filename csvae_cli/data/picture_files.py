@@ -49,9 +49,13 @@ def opened(pictures: Pictures, name: str) -> "Iterator[Image]":
             yield picture
     except UserError:
         raise
+    except MemoryError as error:
+        raise WorkError(f"{name} in {pictures.path} needs more memory than there is.") from error
     except Exception as error:  # what Pillow and zipfile raise on damaged data is of many kinds
+        if isinstance(error, OSError) and error.errno:
+            raise WorkError(f"{name} in {pictures.path} cannot be read: {error.strerror}.") from error
         raise WorkError(
-            f"{name} in {pictures.path} is damaged or not a picture; replace it by the published one."
+            f"{name} in {pictures.path} is damaged or not a picture; replace it, or take it out of the lists."
         ) from error
 
 

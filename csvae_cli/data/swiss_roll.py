@@ -32,24 +32,22 @@ class SwissRoll:
         """There is nothing to find."""
 
     def counts(self) -> Mapping[SplitName, tuple[int, Mapping[str, int]]]:
-        _, _, labels = self._roll()
+        _, labels = self._roll()
         return {name: (len(labels[rows]), {"half": int(labels[rows].sum())}) for name, rows in self._rows()}
 
     def read(self, keep: tuple[str, ...], progress: Progress) -> Dataset:  # noqa: ARG002 (it takes no time)
         if keep:
             raise RequestError(f"swiss-roll has no attribute “{keep[0]}” to keep; it has only half.")
-        points, spiral, labels = self._roll()
+        points, labels = self._roll()
         splits: dict[SplitName, Split] = {}
         for name, rows in self._rows():
             names = tuple(f"{name}-{row:05d}" for row in range(len(labels[rows])))
-            splits[name] = Split(
-                points[rows], labels[rows], names, {"spiral": spiral[rows].astype(np.float32)}
-            )
+            splits[name] = Split(points[rows], labels[rows], names)
         recipe = f"swiss-roll 1 {self.cut} {_COUNT} {_SEED}"
         return Dataset(("half",), splits, hashlib.sha256(recipe.encode()).hexdigest())
 
-    def _roll(self) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.int8]]:
-        """Points N×3, where on the spiral they are N, labels N×1; scikit-learn's `make_swiss_roll`."""
+    def _roll(self) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
+        """Points N×3, labels N×1; scikit-learn's `make_swiss_roll`."""
         draw = np.random.RandomState(_SEED)
         spiral = 1.5 * np.pi * (1 + 2 * draw.uniform(size=_COUNT))
         width = 21 * draw.uniform(size=_COUNT)
@@ -57,7 +55,7 @@ class SwissRoll:
         position = spiral if self.cut == "along" else width
         labels = (position > np.median(position)).astype(np.int8)[:, None]
         train = points[: _COUNT - 2 * _HELD]
-        return ((points - train.mean(0)) / train.std(0)).astype(np.float32), spiral, labels
+        return ((points - train.mean(0)) / train.std(0)).astype(np.float32), labels
 
     def _rows(self) -> Iterator[tuple[SplitName, slice]]:
         ends = (0, _COUNT - 2 * _HELD, _COUNT - _HELD, _COUNT)

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from csvae_cli.data.encoding import join, take
-from csvae_cli.data.framing import Framed, Framing, frame
+from csvae_cli.data.framing import Framed, Framing, NoFaceError, frame
 from csvae_cli.data.sources import SOURCES
 from csvae_cli.device import Compute, resolve
 from csvae_cli.editing import amounts, areas, blending
@@ -74,7 +74,7 @@ class Editor:
     def edit(
         self, image: Image.Image, attribute: str, style: str = "on", strength: float = 1.0
     ) -> Image.Image:
-        """The picture, upright and RGB, with a style of the attribute.
+        """The picture, upright and RGB, with a style of the attribute; its profile, if any, says its colours.
 
         style: "on", "off", "pc1+2.00", "1.5,-2" … (`parse_style`). Raises RequestError where there is no such
         attribute or style, WorkError where no face is found.
@@ -117,7 +117,11 @@ class Editor:
 
     def style_of(self, path: Path, attribute: int) -> Style:
         """The style of the (largest) face of another picture. Raises WorkError."""
-        other = open_photo(path, replace(self.framing, face="largest", eyes=None))
+        try:
+            other = open_photo(path, replace(self.framing, face="largest", eyes=None))
+        except NoFaceError as error:
+            message = f"No face was found in {path}, whose style is asked for; name another picture."
+            raise WorkError(message) from error
         return Style(style_name(path), self.encode(self.faces([other])).w_mu[attribute][0].cpu())
 
     @torch.no_grad()

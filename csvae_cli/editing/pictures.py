@@ -1,13 +1,12 @@
 """Pictures in: found, opened, cut to the model's frame."""
 
 import io
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -32,6 +31,9 @@ HELD_PIXELS = 50_000_000
 _DESCRIBING = (270, 271, 272, 305, 306, 315, 33432)
 """TIFF's description, make, model, software, time, artist and copyright."""
 
+_RAW = (".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".pef", ".raf", ".rw2", ".srw")
+"""Cameras' raw files, of which Pillow would read the small preview that many begin with."""
+
 _ShrinkBy = Callable[[tuple[int, int]], int]
 
 
@@ -40,13 +42,14 @@ class Kept:
     """What goes from a file into its edited copy besides the colours.
 
     exif: without the orientation, which is applied; icc: of RGB or grey pictures; alpha: as large as the
-    picture; grey: the file has no colours.
+    picture; grey: the file has no colours; dpi: how large it is to be printed, across and down.
     """
 
     exif: bytes = b""
     icc: bytes = b""
     alpha: Image.Image | None = None
     grey: bool = False
+    dpi: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -189,6 +192,8 @@ def _tried(path: Path, shrink_by: _ShrinkBy = lambda _: 1) -> _Read | WorkError:
 
 def _read(path: Path, shrink_by: _ShrinkBy) -> _Read:
     """shrink_by: by how much a picture of a size (width, height) may be. Raises WorkError."""
+    if path.suffix.lower() in _RAW:
+        raise WorkError(f"{path} is a camera's raw file; export a JPEG or TIFF of it first.")
     try:
         with _opened(path) as opened:
             if opened.width * opened.height > _MAX_PIXELS:
@@ -206,17 +211,20 @@ def _read(path: Path, shrink_by: _ShrinkBy) -> _Read:
         raise WorkError(f"{path} needs more memory than there is; shrink it first.") from error
     except WorkError:
         raise
+    except FileNotFoundError as error:
+        raise WorkError(f"{path} is not there.") from error
     except Exception as error:  # what Pillow raises on odd data is of many kinds
+        if isinstance(error, OSError) and error.errno:
+            raise WorkError(f"{path} cannot be read: {error.strerror}.") from error
         raise WorkError(f"{path} cannot be read as a picture: {error}.") from error
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """Its beginning is read, no pixels. Raises WorkError without what HEIC needs, and what Pillow raises."""
-    with path.open("rb") as file, warnings.catch_warnings():
+    with path.open("rb") as file:
         if path.suffix.lower() in HEIC or _is_heic(file):
             _learn_heic(path)
-        warnings.simplefilter("ignore")  # Pillow's of odd files, and of sizes that are no bombs yet
         with Image.open(file) as opened:
             yield opened
 
@@ -234,7 +242,18 @@ def upright(opened: Image.Image) -> tuple[Image.Image, Kept]:
         turned = to_srgb(turned, icc)
     if icc[16:20] != (b"GRAY" if grey else b"RGB "):
         icc = b""  # of colours that the copy does not have
-    return turned.convert("RGB"), Kept(exif, icc, alpha, grey)
+    dpi = _dpi(turned.info.get("dpi"))
+    rgb = turned.convert("RGB" if alpha is None else "RGBA").convert("RGB")  # or Pillow warns of palettes
+    return rgb, Kept(exif, icc, alpha, grey, dpi)
+
+
+def _dpi(said: Any) -> tuple[float, float] | None:
+    """What a file says of its size in print, if it says anything that another can."""
+    try:
+        across, down = (float(value) for value in said)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    return (across, down) if 1 <= across <= 10_000 and 1 <= down <= 10_000 else None
 
 
 def _turned(opened: Image.Image) -> tuple[Image.Image, bytes]:

@@ -99,7 +99,8 @@ def jobs(
         edits: list[tuple[Path, Path | None]] = list(dict.fromkeys(read_pairs(pairs)))
     else:
         if style_from is not None and not runs.is_file(style_from):
-            raise RequestError(f"--style-from {style_from} is not there.")
+            what = "is a folder; name one picture" if style_from.is_dir() else "is not there"
+            raise RequestError(f"--style-from {style_from} {what}.")
         edits = [(source, style_from) for source in dict.fromkeys(find_inputs(inputs))]
     sources = list(dict.fromkeys(source for source, _ in edits))
     name = model.config.model.attributes[attribute]

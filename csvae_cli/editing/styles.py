@@ -29,14 +29,14 @@ class StyleRequest:
     """What the user asked for of one attribute: any number of styles; none of it means the default style.
 
     components: principal components, from 1; each gives `steps` pictures (5) from −span to +span standard
-    deviations (2). grid: (rows, columns) over ±span. at: a point. off, own: without it; as it is.
+    deviations (2). grid: (rows, columns) over ±span. at: a point (`_at`). off, own: without it; as it is.
     """
 
     components: tuple[int, ...] = ()
     steps: int | None = None
     span: float | None = None
     grid: tuple[int, int] | None = None
-    at: tuple[float, ...] | None = None
+    at: str | None = None
     off: bool = False
     own: bool = False
 
@@ -57,10 +57,7 @@ def styles(model: Model, attribute: int, request: StyleRequest) -> list[Style]:
     if request.grid is not None:
         found += plane(model, attribute, *request.grid, span)
     if request.at is not None:
-        if len(request.at) != dim:
-            numbers = f"{dim} number{'s' * (dim > 1)}"
-            raise RequestError(f"A point of the W of {name} has {numbers}, not {len(request.at)}.")
-        found.append(Style("at" + _comma(request.at), torch.tensor(request.at)))
+        found.append(_at(model, attribute, request.at))
     if request.off:
         found.append(Style("off", model.kind.anchors(attribute)[0].cpu()))
     if request.own:
@@ -89,15 +86,28 @@ def parse_style(model: Model, attribute: int, text: str) -> Style:
         return default_style(model, attribute)
     if text in ("off", "own"):
         request = StyleRequest(off=text == "off", own=text == "own")
-    elif re.fullmatch(r"(pc\d{1,3}[+-]\d+(\.\d+)?)+", text):
-        return Style(text, _along(model, attribute, text))
-    elif re.fullmatch(r"[-+.,\de]+", text):
-        request = StyleRequest(at=parse_point(text))
+    elif re.match(r"pc\d|[-+.,\de]+$", text):
+        return _at(model, attribute, text)
     else:
         raise RequestError(
             f"A style is on, off, own, like pc1+2.00 or a point (W's numbers, with commas), not “{text}”."
         )
     return styles(model, attribute, request)[0]
+
+
+def _at(model: Model, attribute: int, text: str) -> Style:
+    """At a point by the numbers of W, "1.5,-2", or by those of components, "pc1+1.00pc2-0.50".
+
+    Raises RequestError.
+    """
+    if re.fullmatch(r"(pc\d{1,3}[+-]\d+(\.\d+)?)+", text):
+        return Style(text, _along(model, attribute, text))
+    point = _parse_point(text)
+    dim = len(model.statistics.subspaces[attribute].stds)
+    if len(point) != dim:
+        name, numbers = model.config.model.attributes[attribute], f"{dim} number{'s' * (dim > 1)}"
+        raise RequestError(f"A point of the W of {name} has {numbers}, not {len(point)}.")
+    return Style("at" + _comma(point), torch.tensor(point))
 
 
 def default_style(model: Model, attribute: int) -> Style:
@@ -129,14 +139,16 @@ def parse_grid(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def parse_point(text: str) -> tuple[float, ...]:
+def _parse_point(text: str) -> tuple[float, ...]:
     """ "1.5,-2" -> (1.5, -2.0). Raises RequestError."""
     try:
         point = tuple(float(part) for part in text.split(","))
     except ValueError:
         point = ()
     if not point or not all(-1e6 < value < 1e6 for value in point):
-        raise RequestError(f"A point is numbers with commas between, as in 1.5,-2, not “{text}”.")
+        raise RequestError(
+            f"A point is numbers with commas between, as in 1.5,-2, or like pc1+2.00pc2-1.00, not “{text}”."
+        )
     return point
 
 

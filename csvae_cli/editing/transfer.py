@@ -45,7 +45,7 @@ class Job:
 class Edited:
     """A picture that was written; framed: where the model looked in the source.
 
-    bare: the attribute was to go, and the model sees none.
+    bare: the attribute was to go, and the model sees none; or it sees none in style_from, whose it was to be.
     """
 
     source: Path
@@ -89,10 +89,17 @@ class Manner:
     strip: bool = False
 
 
-def run_jobs(editor: Editor, jobs: Sequence[Job], manner: Manner) -> Iterator[Edited | Failed]:
+def _never() -> bool:
+    return False
+
+
+def run_jobs(
+    editor: Editor, jobs: Sequence[Job], manner: Manner, stop: Callable[[], bool] = _never
+) -> Iterator[Edited | Failed]:
     """Every picture, in the order of the jobs, a group at a time. One that fails never stops the rest.
 
-    Of several processes each does its share.
+    Of several processes each does its share. stop: asked between two pictures; from when it says yes nothing
+    is begun any more, and all that was written has been told.
     """
     inputs = frozenset(
         realpath(path) for job in jobs for path in (job.source, job.style_from) if path is not None
@@ -107,7 +114,7 @@ def run_jobs(editor: Editor, jobs: Sequence[Job], manner: Manner) -> Iterator[Ed
 
     def work(group: Sequence[_Planned]) -> list[Edited | Failed]:
         parts = of_size(group, lambda planned: pixels_of(planned.job.source), HELD_PIXELS)
-        return [result for part in parts for result in edit(part)]
+        return [result for part in parts if not stop() for result in edit(part)]
 
     def edit(group: Sequence[_Planned]) -> list[Edited | Failed]:
         refused = [_refused(manner, planned, style_from, inputs) for planned in group]
@@ -124,7 +131,7 @@ def run_jobs(editor: Editor, jobs: Sequence[Job], manner: Manner) -> Iterator[Ed
         return [
             result
             for one in opened
-            for result in ([one] if isinstance(one, Failed) else _finish(editor, next(drawn), manner))
+            for result in ([one] if isinstance(one, Failed) else _finish(editor, next(drawn), manner, stop))
         ]
 
     for attribute in () if manner.decoded else (manner.attribute, *manner.also):
@@ -214,7 +221,8 @@ def _open(
             raise photo
         styles = job.styles if job.style_from is None else (_sound(style_from(job.style_from)),)
         faces = len(photo.framed.places)
-        marks = [f"-face{face + 1}" for face in range(faces)] if manner.decoded and faces > 1 else [""]
+        numbers = photo.framed.numbers if manner.decoded and faces > 1 else ()
+        marks = [f"-face{number}" for number in numbers] or [""]
         suffix = _suffix(job, manner)
         targets = tuple(
             tuple(job.folder / f"{name}{mark}{suffix}" for mark in marks) for name in _names(job, manner)
@@ -253,12 +261,33 @@ def _draw(editor: Editor, group: Sequence[_Opened], manner: Manner) -> Iterator[
     sizes = [count for one, count in zip(group, counts, strict=True) for _ in one.styles]
     shown = take(codes, repeated)
     wanted = together if manner.decoded else editor.in_photo(shown, together, manner.strength)
-    moved = _moved(together, group[0].styles[0], manner)
-    drawn = iter(editor.decode(shown, wanted, manner.strength, moved).split(sizes))
+    stays = torch.cat(
+        [
+            torch.full((count,), style.point is None)
+            for one, count in zip(group, counts, strict=True)
+            for style in one.styles
+        ]
+    )
+    drawn = iter(_decoded(editor, shown, wanted, together, stays, manner).split(sizes))
     points = iter(asked)
     for opened, part, rows in zip(group, parts, spans, strict=True):
         styles = tuple((next(points), next(drawn)) for _ in opened.styles)
         yield _Drawn(opened, Looked(opened.photo, faces[rows], part, own[rows]), styles)
+
+
+def _decoded(
+    editor: Editor, codes: Codes, wanted: Points, styles: Points, stays: Tensor, manner: Manner
+) -> Tensor:
+    """`Editor.decode`; stays: in which rows (bool N) the picture keeps its own style, and puts nothing."""
+    parts, order = [], []
+    for rows in (stays.nonzero()[:, 0], (~stays).nonzero()[:, 0]):
+        if not len(rows):
+            continue
+        put = {i: p[rows] for i, p in styles.items() if i != manner.attribute or not stays[rows[0]]}
+        points = {i: p[rows.to(p.device)] for i, p in wanted.items()}
+        parts.append(editor.decode(take(codes, rows), points, manner.strength, put))
+        order.append(rows)
+    return torch.cat(parts)[torch.cat(order).argsort()]
 
 
 def _points(style: Style, codes: Codes, manner: Manner) -> Points:
@@ -274,14 +303,16 @@ def _moved(points: Points, style: Style, manner: Manner) -> Points:
     return {i: p for i, p in points.items() if i != manner.attribute or style.point is not None}
 
 
-def _finish(editor: Editor, drawn: _Drawn, manner: Manner) -> list[Edited | Failed]:
-    """Blended and written."""
+def _finish(editor: Editor, drawn: _Drawn, manner: Manner, stop: Callable[[], bool]) -> list[Edited | Failed]:
+    """Blended and written, as far as nobody stops it."""
     opened, looked, job, photo = drawn.opened, drawn.looked, drawn.opened.job, drawn.opened.photo
     name = editor.model.config.model.attributes[manner.attribute]
     results: list[Edited | Failed] = []
     frames: list[list[Image.Image]] = []
     try:
         for style, targets, (points, shown) in zip(opened.styles, opened.targets, drawn.styles, strict=True):
+            if stop():
+                return results
             moved = _moved(points, style, manner)
             if manner.decoded:
                 pictures = to_pictures(shown if moved else looked.own)
@@ -290,8 +321,8 @@ def _finish(editor: Editor, drawn: _Drawn, manner: Manner) -> list[Edited | Fail
                 image = editor.blend(looked, moved, shown, manner.strength)
                 images, kept = [image], photo.kept
             if manner.sheet or manner.walk:
-                frames.append([thumbnail(image) for image in images])
-            bare = _bare(editor.model, manner.attribute, looked.codes, style)
+                frames.append([thumbnail(stripped(image, kept)[0]) for image in images])
+            bare = _bare(editor.model, manner, job, looked.codes, style)
             reached = editor.reached(looked.codes, points, manner.strength)[manner.attribute]
             for target, image, point in zip(targets, images, reached.tolist(), strict=False):
                 out, keeping = stripped(image, kept) if manner.strip else (image, kept)
@@ -307,6 +338,8 @@ def _finish(editor: Editor, drawn: _Drawn, manner: Manner) -> list[Edited | Fail
             )
     except UserError as error:
         results.append(Failed(job.source, str(error)))
+    except MemoryError:
+        results.append(Failed(job.source, f"{job.source} needs more memory than there is; shrink it first."))
     return results
 
 
@@ -318,10 +351,13 @@ def _encoded(target: Path, image: Image.Image, kept: Kept) -> bytes:
         raise WorkError(f"{target}: {error}") from error
 
 
-def _bare(model: runs.Model, attribute: int, codes: Codes, style: Style) -> bool:
-    """Whether the style takes the attribute off faces of which none shows it."""
-    if style.point is None or not bool(amounts.takes(model, attribute, style.point)):
+def _bare(model: runs.Model, manner: Manner, job: Job, codes: Codes, style: Style) -> bool:
+    """See `Edited`."""
+    attribute = manner.attribute
+    if style.point is None or not bool(amounts.takes(model, attribute, style.point, manner.strength)):
         return False
+    if job.style_from is not None:
+        return True
     return bool((amounts.shown(model, attribute, codes.w_mu[attribute]) < amounts.SEEN).all())
 
 

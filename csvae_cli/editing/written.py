@@ -37,6 +37,8 @@ def encode_picture(image: Image.Image, suffix: str, kept: Kept) -> bytes:
         options["exif"] = kept.exif
     if kept.icc and (not kept.grey or form in ("JPEG", "PNG", "TIFF")):  # the others have no grey
         options["icc_profile"] = kept.icc
+    if kept.dpi and form in ("JPEG", "PNG", "TIFF"):
+        options["dpi"] = kept.dpi
     if form == "JPEG":
         options |= {"quality": _QUALITY, "subsampling": 0}
     elif form in ("WEBP", "HEIF"):
@@ -61,4 +63,4 @@ def stripped(image: Image.Image, kept: Kept) -> tuple[Image.Image, Kept]:
     """Without EXIF and profile, in the colours that a picture without a profile has (sRGB)."""
     if kept.icc:
         image = to_srgb(image.convert("L") if kept.grey else image, kept.icc)
-    return image, Kept(alpha=kept.alpha, grey=kept.grey)
+    return image, Kept(alpha=kept.alpha, grey=kept.grey, dpi=kept.dpi)

@@ -65,7 +65,7 @@ def evaluate(
     name = dataset or trained_on.dataset
     place = sources.place(name, data_dir, trained_on.data_dir)
     config = model.config.model
-    keep = config.keep if name == trained_on.dataset else sources.known(name, place, config.attributes)
+    keep = sources.known(name, place, config.attributes)
     data = sources.read(name, place, tuple(dict.fromkeys((*keep, *sources.default_keep(name, place)))))
     which = model.name.removeprefix(run.path.resolve().name)
     stem = f"{name}-{split}{which}"
@@ -95,7 +95,7 @@ def measure(subject: Subject, dataset: str, split: SplitName, progress: Progress
 
     def probed() -> list[dict[str, Any]]:
         found = leak.figures(subject, progress) + strata.leaks(subject, progress)
-        if subject.data.splits["train"].factors and subject.of_pictures:
+        if subject.data.splits["train"].factors:
             found += factors.figures(subject, split, progress)
         return [figure.as_json() for figure in found + naturalness.figures(subject, progress)]
 

@@ -27,7 +27,10 @@ Scores = NDArray[np.float64]
 
 
 def figures(subject: Subject, progress: Progress) -> list[Figure]:
-    """For each attribute: read from z, from its own w, from the others' w; and the adversary's own figure."""
+    """For each attribute: read from z, from its own w, from the others' w; and the adversary's own figure.
+
+    Of exclusive ones not from the others' w.
+    """
     found: list[Figure] = []
     codes, held = subject.codes, subject.codes_held
     total = len(subject.attributes) * (1 + len(subject.attributes))
@@ -38,6 +41,8 @@ def figures(subject: Subject, progress: Progress) -> list[Figure]:
         found += _adversary(subject, name, column)
         for other, own, _ in subject.attributes:
             part = "w" if own == column else "other_w"
+            if part == "other_w" and subject.data.exclusive:  # what is there says what is not, as it should
+                continue
             figures = read(part, name, codes.w_mu[own], y, held.w_mu[own], y_held, other)
             found += figures if part == "w" else figures[:1]
     progress("Probing", total, total)

@@ -146,14 +146,18 @@ def make(model: Model, data: Dataset, split: SplitName, compute: Compute) -> Sub
         _columns(y, common, len(names)),
         codes_held,
         _columns(y_held, common, len(names)),
-        _strata(y, data.attributes, model.config.model.edited),
-        _strata(y_held, data.attributes, model.config.model.edited),
+        strata_of(y, data, edited),
+        strata_of(y_held, data, edited),
     )
 
 
-def _strata(y: Tensor, attributes: tuple[str, ...], edited: tuple[str, ...]) -> Tensor:
-    """For each row (labels N×k of the data) the number of its stratum: all labels that are not edited."""
-    return combinations(y.cpu()[:, [column for column, name in enumerate(attributes) if name not in edited]])
+def strata_of(y: Tensor, data: Dataset, edited: tuple[str, ...]) -> Tensor:
+    """For each row (labels N×k of the data) the number of its stratum: all labels that are not edited.
+
+    One alone where labels are exclusive: an edit leaves none of these alone.
+    """
+    kept = [] if data.exclusive else [i for i, name in enumerate(data.attributes) if name not in edited]
+    return combinations(y.cpu()[:, kept])
 
 
 def _columns(y: Tensor, common: tuple[Attribute, ...], count: int) -> Tensor:

@@ -116,7 +116,7 @@ def of(plan: Plan) -> list[Job]:
 
 
 def check(plan: Plan, all_jobs: Sequence[Job]) -> None:
-    """Raises RequestError where settings do not fit, or --out holds models of others."""
+    """Raises RequestError where settings do not fit, or --out holds models of others, or of other data."""
     if plan.preset not in _PRESETS:
         raise one_of("preset", plan.preset, _PRESETS)
     least = max((_least(job) for job in all_jobs if job.kind == "flow-csvae"), default=1)
@@ -124,10 +124,18 @@ def check(plan: Plan, all_jobs: Sequence[Job]) -> None:
         raise RequestError(
             f"--epochs {plan.epochs} is too few: flow-csvae needs {least}, one for each stage."
         )
+    of_data: dict[tuple[str, tuple[str, ...]], str] = {}
     for job in all_jobs:
         if not job.run.config.exists():
             continue
         begun = runs.read_config(job.run.config)
+        what = job.dataset, begun.model.keep
+        if what not in of_data:
+            of_data[what] = sources.read(job.dataset, plan.data_dir, begun.model.keep).fingerprint
+        if of_data[what] != begun.data.fingerprint:
+            raise RequestError(
+                f"{job.run.path} learnt from other data than there is now; choose another --out."
+            )
         asked = (
             plan.preset,
             plan.seed,

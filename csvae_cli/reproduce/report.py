@@ -226,5 +226,13 @@ def _plain(value: float) -> str:
 
 
 def _budgets(done: Sequence[Job]) -> str:
-    epochs = {job.dataset: runs.read_config(job.run.config).training.epochs for job in done}
-    return ", ".join(f"{dataset} {count} epochs" for dataset, count in epochs.items()) or "none yet"
+    """Of each data set; of each kind where they differ, as one was trained further."""
+    epochs: dict[str, dict[str, int]] = {}
+    for job in done:
+        epochs.setdefault(job.dataset, {})[job.kind] = runs.read_config(job.run.config).training.epochs
+    told = []
+    for dataset, of_kinds in epochs.items():
+        alike = len(set(of_kinds.values())) == 1
+        named = {"": next(iter(of_kinds.values()))} if alike else of_kinds
+        told.append(f"{dataset} " + " and ".join(f"{kind} {n} epochs".strip() for kind, n in named.items()))
+    return ", ".join(told) or "none yet"

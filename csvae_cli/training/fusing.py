@@ -91,7 +91,9 @@ def _parts(module: nn.Module) -> Iterator[nn.Module]:
     A compiled part gives all of its gradients at its end, and a large weight is to have its own before.
     """
     for part in module.children():
-        if any(isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) for layer in part.modules()):
+        if isinstance(part, nn.ModuleDict | nn.ModuleList):  # which is not called itself
+            yield from _parts(part)
+        elif any(isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) for layer in part.modules()):
             if all(weight.numel() < LARGE for weight in part.parameters()):
                 yield part
             else:

@@ -17,10 +17,10 @@ from csvae_cli.data.batches import Batches
 from csvae_cli.data.dataset import Dataset
 from csvae_cli.device import Compute
 from csvae_cli.errors import RequestError, StoppedError
+from csvae_cli.interrupt import polite_stop
 from csvae_cli.processes import Processes
 from csvae_cli.training import checkpoint
 from csvae_cli.training.clock import Clock
-from csvae_cli.training.interrupt import polite_stop
 from csvae_cli.training.loop import Epoch, Tick, stage_at, train
 from csvae_cli.training.profile import Profile
 from csvae_cli.training.report import Report, look
