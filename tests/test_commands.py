@@ -195,6 +195,42 @@ def test_two_edits_of_the_same_name_do_not_overwrite_each_other(
     output = capsys.readouterr()
     assert output.out.split() == ["face-glasses/from-wearer.jpg"]
     assert "from-wearer.jpg is another edit's already" in output.err
+    assert "1 of 2 edits failed" in output.err
+
+
+def test_a_pair_with_a_picture_that_is_not_there(
+    trained: Path, face: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = tmp_path / "missing.png"
+    (tmp_path / "pairs.csv").write_text(f"input,style_from\n{missing},{face}\n{face},{missing}\n")
+    command = ["transfer", "--pairs", str(tmp_path / "pairs.csv"), "--attr", "glasses"]
+    assert main([*command, "--model", str(trained)]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert said == [f"csvae: {missing} is not there."] * 2 + ["csvae: 2 of 2 edits failed."]
+
+
+def test_one_photo_that_takes_too_much_memory_does_not_stop_the_rest(
+    trained: Path,
+    face: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    large = tmp_path / "large.png"
+    Image.new("RGB", (300, 300), "gray").save(large)
+    whole = Image.fromarray
+
+    def with_less(array: np.ndarray, *arguments: object) -> Image.Image:
+        if array.shape[:2] == (300, 300):
+            raise MemoryError
+        return whole(array, *arguments)
+
+    monkeypatch.setattr(Image, "fromarray", with_less)
+    command = ["transfer", str(large), str(face), "--align", "none"]
+    assert main([*command, "--attr", "glasses", "--model", str(trained)]) == 1
+    output = capsys.readouterr()
+    assert output.out.split() == ["face-glasses/on.jpg"]
+    assert f"{large} needs more memory than there is; shrink it first." in output.err
 
 
 def test_a_twin_far_down_the_list_is_refused_too(

@@ -526,6 +526,20 @@ def test_what_goes_takes_no_other_expression_with_it(everything: Path) -> None:
     torch.testing.assert_close(drawn, expected, atol=1e-5, rtol=1e-5)
 
 
+def test_an_own_style_is_what_it_is_whatever_else_is_asked_for(everything: Path, data: Path) -> None:
+    """Where anger stays, nothing is put on that would take other expressions away."""
+    source = str(data / "ckplus" / "CK+48" / "anger" / "S003_001_00000010.png")
+    common = ["transfer", source, "--model", str(everything / "ckplus" / "csvae"), "--attr", "anger"]
+    common += ["--also", "fear=off", "--decoded", "--own"]
+    found = []
+    for others in ([], ["--off"], ["--pc", "1", "--steps", "1"]):
+        assert main([*common, *others, "--out", f"{len(found)}"]) == 0
+        (path,) = Path(f"{len(found)}").rglob("own.png")
+        found.append(np.asarray(Image.open(path)).astype(int))
+    assert np.abs(found[1] - found[0]).max() <= 1
+    assert np.abs(found[2] - found[0]).max() <= 1
+
+
 def test_a_report_of_one_split_shows_no_pictures_of_another(
     everything: Path, data: Path, tmp_path: Path
 ) -> None:

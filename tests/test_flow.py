@@ -417,7 +417,10 @@ def test_further_readers_are_taught_for_the_edits_alone():
         model.stage = stage
         model.train()
         model.zero_grad()
+        drawn = torch.random.get_rng_state()
         sum(model.terms(x, y, noise()).values()).backward()
+        # All that is random is drawn from the training's own noise, which checkpoints keep.
+        assert torch.equal(torch.random.get_rng_state(), drawn)
         moved = {name for name, p in model.named_parameters() if p.grad is not None}
         learning = {name for name in further if any(one.startswith(name) for one in moved)}
         assert learning == (further if stage == PLAIN_READER else set()), stage

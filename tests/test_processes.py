@@ -147,6 +147,23 @@ def test_two_processes_train_stop_together_and_one_goes_on() -> None:
     assert [line["epoch"] for line in _log("roll")] == list(range(1, done + 2))
 
 
+def test_two_processes_go_through_all_stages_together(celeba: Path) -> None:
+    command = ["train", "--dataset", "celeba-glasses", "--data-dir", str(celeba), "--batch-size", "12"]
+    command += ["--preset", "thorough", "--epochs", "5", "--out", "run"]
+    for process in _side_by_side(CSVAE, *command):
+        assert process.returncode == 0, process.stderr
+    assert [line["stage"] for line in _log("run")] == [
+        "reader",
+        "autoencoder",
+        "map",
+        "plain-reader",
+        "edits",
+    ]
+    assert (
+        main(["transfer", str(next(celeba.glob("*/000003.jpg"))), "--model", "run", "--align", "celeba"]) == 0
+    )
+
+
 def test_a_folder_is_shared_and_its_tables_follow_one_another(celeba: Path) -> None:
     pictures = sorted((celeba / "img_align_celeba").iterdir())[:5]
     command = ["encode", *map(str, pictures), "--align", "celeba", "--out", "codes.npz"]
