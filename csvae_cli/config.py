@@ -17,12 +17,14 @@ PictureNetwork = Literal["light", "large", "paper"]
 NetworkName = Literal[PictureNetwork, "points"]
 Precision = Literal["auto", "fp32", "bf16"]
 Schedule = Literal["constant", "cosine", "multistep"]
+Prior = Literal["offset", "printed"]
 
 
 @dataclass(frozen=True)
 class ModelConfig:
     """What `models.kind.build` needs, and what the label columns mean.
 
+    kind: one of `models.kind.KINDS`; network: the family of its encoder and decoder (`models.networks`).
     shape: of one example in a model, (C, H, W) of a picture, (D,) of a point.
     attributes: the names of the labels; the last `len(keep)` of them are kept by edits of the others.
     latent_dim: dimensions of z; w_dim: dimensions of each W_i (csvae; flow-csvae, where a kept label's W_i
@@ -42,7 +44,7 @@ class ModelConfig:
     keep: tuple[str, ...] = ()
     latent_dim: int = 64
     w_dim: int = 2
-    prior: Literal["offset", "printed"] = "offset"
+    prior: Prior = "offset"
     label_dropout: float = 0.5
     reduction: Literal["sum", "mean"] = "sum"
     adversary_sees: Literal["sample", "mean"] = "sample"
@@ -63,11 +65,6 @@ class ModelConfig:
             raise RequestError("latent_dim and w_dim must be at least 1.")
         if not 0 <= self.label_dropout <= 1:
             raise RequestError("label_dropout must be between 0 and 1.")
-
-    @property
-    def others(self) -> Literal["own", "absent"]:
-        """What an edit that puts an attribute there puts into the W of the others: see `Kind.switch`."""
-        return "absent" if self.exclusive else "own"
 
     @property
     def edited(self) -> tuple[str, ...]:
@@ -110,6 +107,8 @@ class ModelConfig:
 class TrainingConfig:
     """How a model is trained.
 
+    epochs: passes over the data, over all stages; batch_size: pictures a step, over all processes; seed: of
+    all that is random.
     weights: the factor of every loss term of the kind; see `weight`.
     learning_rate: Adam's at the start, of every group of parameters; schedule: how it falls. "multistep" is
     the paper's, milestones 3⁰ … 3⁶ epochs, gamma 0.1^(1/7).
@@ -171,7 +170,11 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """A run: `config.json` of its directory. precision: as asked. command and versions are for people."""
+    """A run: `config.json` of its directory.
+
+    preset: whose settings these were, before options changed them; precision: as asked; init_from: what
+    `--from` named; format: of this file. command and versions are for people.
+    """
 
     model: ModelConfig
     training: TrainingConfig
@@ -182,6 +185,14 @@ class RunConfig:
     command: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     format: int = FORMAT
+
+    @property
+    def others(self) -> Literal["own", "absent"]:
+        """What goes into the W of the others where figures put an attribute there: see `Kind.switch`.
+
+        "absent" where the paper is followed, and where labels exclude each other.
+        """
+        return "absent" if self.model.exclusive or self.preset == "paper" else "own"
 
 
 def to_json(config: RunConfig) -> str:

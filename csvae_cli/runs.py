@@ -114,9 +114,9 @@ class Model:
     def others(self, points: Mapping[int, Tensor]) -> Others:
         """What goes into the other W_l in figures of edits to `points`; without any, all keep their own.
 
-        So it is in the paper. (Where the user edits, what only goes leaves the others: `Editor.decode`.)
+        (Where the user edits, what only goes leaves the others: `Editor.decode`.)
         """
-        return self.config.model.others if points else "own"
+        return self.config.others if points else "own"
 
 
 def create(root: Path, name: str, config: RunConfig) -> Run:

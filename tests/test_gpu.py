@@ -2,14 +2,11 @@
 
 import copy
 
-import numpy as np
 import pytest
 import torch
+from test_precision import alike_in_bf16, model, pictures, training
 
 from csvae_cli import output
-from csvae_cli.config import TrainingConfig
-from csvae_cli.data.batches import Batches
-from csvae_cli.data.dataset import Split
 from csvae_cli.device import Compute
 from csvae_cli.runs import Run
 from csvae_cli.training import checkpoint, step
@@ -24,7 +21,6 @@ if not torch.cuda.is_available():
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")
 
 GPU = Compute(torch.device("cuda"), "fp32", "for tests")
-STAGES = {"flow-csvae": {"reader": 1, "autoencoder": 1, "map": 1, "plain-reader": 1, "edits": 2}}
 
 
 @pytest.fixture
@@ -35,29 +31,6 @@ def exact():
     torch.backends.cudnn.benchmark = False
     yield
     torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = kept
-
-
-def pictures(count=640):
-    generator = np.random.default_rng(0)
-    x = generator.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
-    y = generator.integers(0, 2, (count, 3)).astype(np.int8)
-    return Batches(Split(x, y, ()), GPU)
-
-
-def training(kind, **changed):
-    stages = STAGES.get(kind, {})
-    names = model(kind).owners
-    options = {"weights": dict.fromkeys(names, 1.0), "batch_size": 16, "stages": stages}
-    options["epochs"] = sum(stages.values()) or 4
-    if kind == "csvae":
-        options["adversary_steps"] = 3
-    return TrainingConfig(**{**options, "max_norm": 100.0, "flip": True, "schedule": "cosine", **changed})
-
-
-def model(kind):
-    torch.manual_seed(0)
-    options = {"styled": 2, "w_dims": (4, 4, 2), "several_readers": True} if kind == "flow-csvae" else {}
-    return build(kind, shape=(3, 32, 32), labels=3, network="light", latent_dim=16, **options)
 
 
 def epochs_of(state, config, batches):
@@ -76,7 +49,7 @@ def epochs_of(state, config, batches):
 @pytest.mark.usefixtures("exact")
 @pytest.mark.parametrize("kind", KINDS)
 def test_recorded_steps_are_those_that_are_taken_one_by_one(kind, monkeypatch):
-    config, batches = training(kind), pictures()
+    config, batches = training(kind), pictures(GPU)
     recorded = start(model(kind), config, GPU)
     found = epochs_of(recorded, config, batches)
     monkeypatch.setattr(step.Recorded, "__call__", lambda self, rows: self.plain(rows))
@@ -92,14 +65,14 @@ def test_every_step_of_every_kind_can_be_recorded(kind, monkeypatch):
     said = []
     monkeypatch.setattr(output, "say", said.append)
     config = training(kind)
-    epochs_of(start(model(kind), config, GPU), config, pictures())
+    epochs_of(start(model(kind), config, GPU), config, pictures(GPU))
     assert said == []
 
 
 def test_a_step_that_waits_for_the_host_is_taken_plainly_and_that_is_said(monkeypatch):
     said = []
     monkeypatch.setattr(output, "say", said.append)
-    config, batches = training("vae", epochs=2), pictures()
+    config, batches = training("vae", epochs=2), pictures(GPU)
     waiting = model("vae")
     terms = waiting.terms
 
@@ -117,7 +90,7 @@ def test_a_step_that_waits_for_the_host_is_taken_plainly_and_that_is_said(monkey
 
 
 def test_a_training_goes_on_from_a_checkpoint(tmp_path):
-    config, batches = training("csvae"), pictures()
+    config, batches = training("csvae"), pictures(GPU)
     asked = iter(range(10**9))
     state = start(model("csvae"), config, GPU)
     for _ in train(state, batches, config, GPU, lambda: next(asked) >= 100):
@@ -133,23 +106,7 @@ def test_a_training_goes_on_from_a_checkpoint(tmp_path):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_in_bf16_the_losses_are_those_of_fp32(kind):
-    """Epoch by epoch from the same weights: a map that has learnt a little otherwise has other styles."""
-    config, batches = training(kind), pictures()
-    bf16 = Compute(GPU.device, "bf16", "for tests")
-    kept = model(kind)
-    for epoch in range(config.epochs):
-        low, plain = (start(copy.deepcopy(kept), config, compute) for compute in (bf16, GPU))
-        low.epoch = plain.epoch = epoch
-        found, expected = next_epoch(low, config, batches, bf16), next_epoch(plain, config, batches, GPU)
-        for name, value in expected.items():  # what an edit shows of random pictures, few of them decide
-            near = 1.0 if name in ("seen", "hold", "shown") else 5e-2
-            assert found[name] == pytest.approx(value, rel=near, abs=5e-2), name
-        kept = plain.model
-
-
-def next_epoch(state, config, batches, compute):
-    records = train(state, batches, config, compute, lambda: False)
-    return next(record.terms for record in records if isinstance(record, Epoch))
+    alike_in_bf16(kind, GPU)
 
 
 @pytest.mark.usefixtures("exact")
@@ -157,7 +114,7 @@ def next_epoch(state, config, batches, compute):
 def test_compiled_steps_are_the_plain_ones(monkeypatch):
     said = []
     monkeypatch.setattr(output, "say", said.append)
-    config, batches = training("vae"), pictures()
+    config, batches = training("vae"), pictures(GPU)
     torch.manual_seed(0)
     first = build("vae", shape=(3, 32, 32), labels=3, network="paper", latent_dim=16)
     plain, compiled = (start(copy.deepcopy(first), config, GPU) for _ in range(2))
@@ -174,7 +131,7 @@ def test_compiled_steps_are_the_plain_ones(monkeypatch):
 
 @pytest.mark.usefixtures("exact")
 def test_large_weights_that_go_ahead_end_where_they_would(monkeypatch):
-    config, batches = training("vae", max_norm=None), pictures()
+    config, batches = training("vae", max_norm=None), pictures(GPU)
     torch.manual_seed(0)
     first = build("vae", shape=(3, 32, 32), labels=3, network="paper", latent_dim=16)
     assert any(weight.numel() >= step.LARGE for weight in first.parameters())

@@ -868,12 +868,20 @@ def test_nobody_known_nothing_compared():
 
 
 @pytest.mark.parametrize(
-    ("exclusive", "points", "expected"),
-    [(True, True, "absent"), (True, False, "own"), (False, True, "own"), (False, False, "own")],
+    ("preset", "exclusive", "points", "expected"),
+    [
+        ("default", True, True, "absent"),
+        ("default", True, False, "own"),
+        ("default", False, True, "own"),
+        ("default", False, False, "own"),
+        ("paper", False, True, "absent"),
+        ("paper", False, False, "own"),
+    ],
 )
-def test_what_an_edit_does_to_the_other_attributes(exclusive, points, expected):
+def test_what_an_edit_does_to_the_other_attributes(preset, exclusive, points, expected):
     data = scenes(VALIDATING, TESTING)
     model = model_of(Actor(9, (1, SIZE, SIZE), 1), data, subspaces=[LEVELS] * 3, exclusive=exclusive)
+    model = replace(model, config=replace(model.config, preset=preset))
     assert model.others({1: torch.tensor([150.0])} if points else {}) == expected
 
 

@@ -206,6 +206,7 @@ def test_it_says_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["kind"] == "flow-csvae"
     assert found["attributes"] == ["glasses", "facial-hair"]
     assert found["keep"] == ["male", "young", "smiling"]
+    assert "go together" in found["keep_why"]
 
 
 def test_a_report_on_it_does_not_lie_beside_its_weights(monkeypatch: pytest.MonkeyPatch) -> None:

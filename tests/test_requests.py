@@ -153,6 +153,7 @@ def test_what_does_nothing_is_said(
         ([*both, "--grid", "5x7"], "3x3"),
         (["encode", str(face), "--split", "test", *of], "--split"),
         *(([*train, kind, "--w-dim", "3"], "--w-dim") for kind in ("vae", "condvae", "condvae-info")),
+        ([*train, "flow-csvae", "--prior", "printed"], "--prior"),
     ):
         assert main(command) == 0, command
         assert word in capsys.readouterr().err
@@ -160,6 +161,7 @@ def test_what_does_nothing_is_said(
         [*edit, "--pc", "1", "--steps", "2", "--span", "1"],
         people,
         [*train, "csvae", "--w-dim", "3"],
+        [*train, "csvae", "--prior", "printed"],
     ):
         assert main(command) == 0
         assert "--" not in capsys.readouterr().err

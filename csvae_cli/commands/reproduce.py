@@ -29,7 +29,9 @@ def reproduce(
     ] = None,
     network: Annotated[
         PictureNetwork | None,
-        typer.Option("--network", help="Of every model of pictures. Default: each kind's own."),
+        typer.Option(
+            "--network", help="Of every model of pictures. Default: light (paper with --preset paper)."
+        ),
     ] = None,
     preset: Annotated[
         str,

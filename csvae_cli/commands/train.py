@@ -64,6 +64,14 @@ def train(
         ),
     ] = None,
     w_dim: Annotated[int | None, typer.Option("--w-dim", min=1, help="Dimensions of each W.")] = None,
+    prior: Annotated[
+        config.Prior | None,
+        typer.Option(
+            "--prior",
+            help="Of csvae, whose W lie away from the origin, and wide: of those with the attribute (offset, "
+            "the default) or of those without (printed, as in the paper's text).",
+        ),
+    ] = None,
     epochs: Annotated[
         int | None,
         typer.Option("--epochs", min=1, help="Passes over the data; with --resume, the new total."),
@@ -123,6 +131,7 @@ def train(
         keep=tuple(keep or ()),
         labels=labels,
         w_dim=w_dim,
+        prior=prior,
         epochs=epochs,
         batch_size=batch_size,
         seed=seed,

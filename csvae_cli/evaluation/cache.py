@@ -11,7 +11,7 @@ from csvae_cli import runs
 from csvae_cli.data.prepared import cache_root
 from csvae_cli.errors import UserError
 
-_VERSION = "4"  # change it with anything that changes what is kept
+_VERSION = "5"  # change it with anything that changes what is kept
 
 
 def key(*parts: object) -> str:

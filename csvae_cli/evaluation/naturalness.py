@@ -18,7 +18,7 @@ from torch import Tensor
 from csvae_cli.data.batches import Batches
 from csvae_cli.evaluation.figures import Figure
 from csvae_cli.evaluation.strata import donors, matched
-from csvae_cli.evaluation.subject import Subject
+from csvae_cli.evaluation.subject import Subject, with_training_pictures
 from csvae_cli.output import Progress
 from models.evenly import evenly
 from models.judge import fit_judge
@@ -31,6 +31,9 @@ _CLASSIFIERS = 3
 _LEARNT, _LEAST = 2000, 50
 """How many pictures of each sort the classifier learns from at most, and at least."""
 
+_AMONG = 24_000
+"""Of how many training pictures: with 8,000, as for probes, wearers of glasses are too few."""
+
 _CHUNK, _MEAN_OF = 256, 1000
 
 Sorts = tuple[Tensor, Tensor]
@@ -42,6 +45,7 @@ def figures(subject: Subject, progress: Progress) -> list[Figure]:
     if not subject.of_pictures or subject.data.exclusive:
         return []
     found: list[Figure] = []
+    subject = with_training_pictures(subject, _AMONG)
     for done, (name, column, _) in enumerate(subject.edited):
         progress("Looking for what gives edits away", done, len(subject.edited))
         learnt = _edited(subject, subject.codes, subject.y[:, column], subject.strata, column)
@@ -60,6 +64,7 @@ def floors(subject: Subject, regions: Sequence[Tensor], progress: Progress) -> l
     if not subject.of_pictures or subject.data.exclusive:
         return []
     found: list[Figure] = []
+    subject = with_training_pictures(subject, _AMONG)
     mean = torch.cat([x for x, _ in subject.train.chunks(_MEAN_OF)]).mean(0)
     for done, (name, column, judged) in enumerate(subject.edited):
         progress("Looking for what else wearers have", done, len(subject.edited))

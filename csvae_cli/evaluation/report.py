@@ -26,6 +26,11 @@ def rows(figures: Sequence[Figure]) -> list[tuple[str, ...]]:
     ]
 
 
+_OTHERS = {
+    "own": "leaves the W of the others as the picture has them",
+    "absent": "puts “absent” into the W of the others, as the paper's does",
+}
+
 HEADINGS = ("measure", "of", "value", "pictures", "judge", "what it is")
 
 
@@ -50,6 +55,7 @@ def write(
         f"A {answer['kind']}. Probes are fitted on codes of training pictures, scored on the split's people. "
         "The judge is a classifier of real training pictures; its accuracy stands beside every figure that "
         "depends on it.\n",
+        f"An edit of one attribute {_OTHERS[subject.model.config.others]}.\n",
         markdown(HEADINGS, rows(figures)),
     ]
     for name, sheet in pictures.of_subject(subject).items():

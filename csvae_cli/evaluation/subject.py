@@ -1,7 +1,7 @@
 """What all measures look at: a model on its device, with codes of training and of held-out pictures."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -112,6 +112,18 @@ class Subject:
             with self.compute.autocast():
                 x = self.kind.switch(take(codes, rows[part]), moved, others)
             yield x.float().clamp(0, 1) if self.of_pictures else x.float()
+
+
+def with_training_pictures(subject: Subject, count: int) -> Subject:
+    """The same, with codes of so many training pictures, if there are as many."""
+    codes, y = encode_split(subject.kind, subject.train, count, subject.compute, with_labels=False)
+    config = subject.model.config.model
+    return replace(
+        subject,
+        codes=codes,
+        y=_columns(y, subject.attributes, len(config.attributes)),
+        strata=strata_of(y, subject.data, config.edited),
+    )
 
 
 def make(model: Model, data: Dataset, split: SplitName, compute: Compute) -> Subject:

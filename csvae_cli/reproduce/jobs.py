@@ -40,7 +40,7 @@ _EXAMPLES = 40_000
 class Plan:
     """datasets: those whose data is there; left_out: the others, and why.
 
-    epochs: None for the short default; network: of pictures' models, None for each kind's own; split: whose
+    epochs: None for the short default; network: of pictures' models, None for csvae's own; split: whose
     people judge.
     """
 
@@ -195,10 +195,11 @@ def _train(plan: Plan, job: Job) -> None:
         dataset=None if going_on else job.dataset,
         kind=None if going_on else job.kind,
         preset=None if going_on else plan.preset,
-        network=plan.network if job.of_pictures and not going_on else None,
+        network=_network(plan, job) if job.of_pictures and not going_on else None,
         keep=(),
         labels=None,
         w_dim=None,
+        prior=None,
         epochs=None if going_on else _epochs(plan, job),
         batch_size=None,
         seed=None if going_on else plan.seed,
@@ -216,7 +217,8 @@ def _train(plan: Plan, job: Job) -> None:
 
 
 def _network(plan: Plan, job: Job) -> NetworkName:
-    return (plan.network or network_of(job.kind, plan.preset)) if job.of_pictures else "points"
+    """All kinds have the same, or it is not they that are compared."""
+    return (plan.network or network_of("csvae", plan.preset)) if job.of_pictures else "points"
 
 
 def _epochs(plan: Plan, job: Job) -> int | None:

@@ -65,8 +65,9 @@ def write(plan: Plan, jobs: Sequence[Job]) -> Path:
     datasets = list(dict.fromkeys(job.dataset for job in done))
     parts = [
         "# Klys, Snell and Zemel (2018), run again\n",
-        f"Preset {plan.preset}, seed {plan.seed}; each model of a data set with the same budget; judged on "
-        f"the {'validation' if plan.split == 'valid' else 'test'} split. Budgets: {_budgets(done)}.\n",
+        f"Preset {plan.preset}, seed {plan.seed}; each model of a data set with the same budget and network"
+        f"{_networks(done)}; judged on the {'validation' if plan.split == 'valid' else 'test'} split. "
+        f"Budgets: {_budgets(done)}.\n",
         _UNEQUAL,
         _UNEQUAL_FLOW if any(job.kind == "flow-csvae" and job.of_pictures for job in done) else "",
         *(f"Left out: {name}. {reason}\n" for name, reason in plan.left_out),
@@ -223,6 +224,12 @@ def _plain(value: float) -> str:
     if value != value:
         return "–"
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+
+
+def _networks(done: Sequence[Job]) -> str:
+    """Of pictures, in brackets."""
+    names = {runs.read_config(job.run.config).model.network for job in done if job.of_pictures}
+    return f" ({', '.join(sorted(names))})" if names else ""
 
 
 def _budgets(done: Sequence[Job]) -> str:

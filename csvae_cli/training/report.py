@@ -114,7 +114,7 @@ def _sheet(
     codes = model.encode(x, statistics.labels.to(compute.device))
 
     def decoded(points: Mapping[int, Tensor]) -> Tensor:
-        return model.switch(codes, points, config.model.others if points else "own")
+        return model.switch(codes, points, config.others if points else "own")
 
     pages = []
     for name in config.model.edited:

@@ -15,6 +15,7 @@ from csvae_cli.config import (
     ModelConfig,
     NetworkName,
     Precision,
+    Prior,
     RunConfig,
     TrainingConfig,
 )
@@ -41,6 +42,7 @@ class Request:
     keep: tuple[str, ...]
     labels: int | None
     w_dim: int | None
+    prior: Prior | None
     epochs: int | None
     batch_size: int | None
     seed: int | None
@@ -161,6 +163,10 @@ def _prepare(request: Request, processes: Processes) -> tuple[RunConfig, Dataset
         if kind not in ("csvae", "flow-csvae") and processes.first:
             output.say(f"csvae: --w-dim is for csvae and flow-csvae; {kind} has no such W.")
         model = replace(model, w_dim=request.w_dim)
+    if request.prior is not None:
+        if kind != "csvae" and processes.first:
+            output.say(f"csvae: --prior is for csvae; {kind} has no such prior.")
+        model = replace(model, prior=request.prior)
     if initial is not None and kind == "flow-csvae":
         model, training = map_alone(model, training, initial.config.model, facts, request.epochs)
     elif request.epochs is not None:
@@ -262,6 +268,7 @@ def _refuse_with_resume(request: Request) -> None:
         "keep",
         "labels",
         "w_dim",
+        "prior",
         "batch_size",
         "seed",
         "out",

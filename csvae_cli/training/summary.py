@@ -5,6 +5,10 @@ from typing import Any
 
 from csvae_cli import runs
 
+_WHY_KEPT = (
+    "they go together with what is edited in the data, so each has a W of its own, which edits leave alone"
+)
+
 
 def summary(ref: str | None, root: Path) -> dict[str, Any]:
     """Of the run that ref names; epochs: None of a model that came without its log. Raises RequestError and
@@ -21,6 +25,7 @@ def summary(ref: str | None, root: Path) -> dict[str, Any]:
         "data": config.data.dataset,
         "attributes": list(config.model.edited),
         "keep": list(config.model.keep),
+        "keep_why": _WHY_KEPT if config.model.keep else None,
         "shape": list(config.model.shape),
         "latent_dim": config.model.latent_dim,
         "epochs": len(lines) if run.log.exists() or run.checkpoints.exists() else None,
@@ -47,7 +52,7 @@ def rows(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("kind", f"{found['kind']}, network {found['network']}, z of {found['latent_dim']} dimensions"),
         ("data", f"{found['data']} ({channels})"),
         ("attributes", ", ".join(found["attributes"])),
-        ("kept by edits", ", ".join(found["keep"]) or "none"),
+        ("kept by edits", f"{', '.join(found['keep'])}: {_WHY_KEPT}" if found["keep"] else "none"),
         *([("trained", f"{found['epochs']} of {found['of']} epochs")] if found["epochs"] is not None else []),
         ("command", found["command"]),
         ("versions", ", ".join(f"{name} {version}" for name, version in found["versions"].items())),
