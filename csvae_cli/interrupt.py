@@ -4,6 +4,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import current_thread, main_thread
 from types import FrameType
 
 
@@ -19,8 +20,14 @@ class Stop:
 
 @contextmanager
 def polite_stop() -> Iterator[Stop]:
-    """Inside, SIGINT and SIGTERM only note that they came; a second one acts as it did before."""
+    """Inside, SIGINT and SIGTERM only note that they came; a second one acts as it did before.
+
+    In another thread than the first, where no signal comes, nothing is noted.
+    """
     stop = Stop()
+    if current_thread() is not main_thread():
+        yield stop
+        return
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (the signature is the system's)

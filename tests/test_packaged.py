@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -225,3 +226,37 @@ def test_it_is_small_and_carries_its_card_and_no_person_of_the_data() -> None:
     )
     assert len(statistics.faces) == 1  # the portrait in docs/
     assert "research only" in (runs.PACKAGED / "README.md").read_text()
+
+
+def test_what_one_file_of_many_inputs_answers_to_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("broken.png").write_bytes(b"no picture")
+    assert main(["encode", str(PHOTO), "broken.png", str(PORTRAIT), "--json"]) == 1
+    failed, done = map(json.loads, capsys.readouterr().out.splitlines())
+    assert failed["input"] == "broken.png"
+    assert done == {"output": "codes.npz", "rows": 2}
+    assert main(["grid", str(PHOTO), "--attr", "glasses", "--out", "sheet.png", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["output"] == "sheet.png"
+    assert Path("sheet.png").exists()
+
+
+def test_precisions_draw_the_same_to_the_eye_and_are_taken_as_asked() -> None:
+    found = []
+    for precision in ("fp32", "fp32", "bf16"):
+        command = ["transfer", str(PORTRAIT), "--attr", "glasses", "--align", "celeba", "--decoded"]
+        assert main([*command, "--precision", precision, "--device", "cpu", "--force"]) == 0
+        with Image.open("astronaut-glasses/on.png") as picture:
+            found.append(np.asarray(picture).astype(int))
+    assert np.array_equal(found[0], found[1])
+    apart = np.abs(found[2] - found[0])
+    assert 0 < apart.max() < 30
+    assert apart.mean() < 2
+
+
+def test_a_command_may_be_called_from_another_thread() -> None:
+    """Where no signal ever comes, and Python lets nobody ask for one."""
+    done: list[int] = []
+    command = ["transfer", str(PORTRAIT), "--attr", "glasses", "--align", "celeba"]
+    thread = threading.Thread(target=lambda: done.append(main(command)))
+    thread.start()
+    thread.join()
+    assert done == [0]
