@@ -105,15 +105,17 @@ def test_stopped_it_ends_with_the_picture_in_hand_and_has_told_all_that_it_wrote
         shutil.copy(PORTRAIT, f"photos/{number}.jpg")
     options = ["--attr", "glasses", "--align", "celeba", "--pc", "1", "--steps", "9"]
     command = [sys.executable, "-m", "csvae_cli", "transfer", "photos", *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    with ended(process):
-        assert process.stdout is not None
-        first = process.stdout.readline()
-        process.send_signal(signal.SIGINT)
-        rest, error = process.communicate(timeout=60)
+    with Path("said").open("w+") as said:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True)
+        with ended(process):
+            assert process.stdout is not None
+            told = [process.stdout.readline().strip()]
+            process.send_signal(signal.SIGINT)
+            told += process.stdout.read().split()
+            process.wait(timeout=60)
+        error = Path("said").read_text()
     assert process.returncode == 130, error
     assert "Stopped; all that was written is told above." in error
-    told = [first.strip(), *rest.split()]
     written = sorted(str(path) for path in Path().glob("*-glasses/*"))
     assert sorted(told) == written
     assert 0 < len(written) < 24 * 9
