@@ -48,8 +48,7 @@ def main() -> None:
     }
     faces = _faces(options.faces, model.config.model.shape)  # perhaps of the model that ships now
     data = replace(model.config.data, data_dir=None)
-    plain = replace(model.config.model, several_readers=False)  # which only training needs
-    config = replace(model.config, model=plain, data=data, init_from=None, command=options.made_by)
+    config = replace(model.config, data=data, init_from=None, command=options.made_by)
     page = card(options.evaluation, config, options.commit, options.note)  # what is wrong is found here
     weights = sum(tensor.numel() * tensor.element_size() for tensor in kept.values())
     if weights > LARGEST:  # before what ships now is written over

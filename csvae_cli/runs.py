@@ -5,7 +5,7 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -326,7 +326,8 @@ def load(ref: str | None, root: Path) -> Model:
         raise RequestError(f"{run.path} has no trained weights yet; go on with {run.resumed_by}.")
     with torch.random.fork_rng(devices=[]):  # what only training needs may be missing: then it is this
         torch.manual_seed(0)
-        kind = build(config.model.kind, **config.model.build_options())
+        settings = replace(config.model, several_readers=False)  # whom only training asks
+        kind = build(settings.kind, **settings.build_options())
     own = kind.state_dict()
     tensors = {
         name: tensor

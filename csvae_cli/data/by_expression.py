@@ -114,7 +114,7 @@ def _dataset(
     people: the name of a picture -> who it shows; empty where nobody knows. Raises RequestError, and
     WorkError for a picture that cannot be decoded or a cache that cannot be written.
     """
-    from csvae_cli.data.dataset import Dataset, Split
+    from csvae_cli.data.dataset import Dataset, Split, fingerprint
     from csvae_cli.data.prepared import prepared
 
     names = tuple(chain.from_iterable(members.values()))
@@ -134,9 +134,7 @@ def _dataset(
         known = tuple(people[name] for name in shown) if people else ()
         splits[split] = Split(x[rows], labels[rows], tuple(shown), identities=known)
         start += len(shown)
-    sizes = [len(split) for split in splits.values()]
-    fingerprint = sha256(f"{key} {attributes} {sizes}".encode() + labels.tobytes()).hexdigest()
-    return Dataset(attributes, splits, fingerprint, exclusive=True)
+    return Dataset(attributes, splits, fingerprint(key, attributes, splits, labels), exclusive=True)
 
 
 def expression(pictures: Pictures, name: str, attributes: Sequence[str]) -> str:

@@ -100,7 +100,7 @@ class CelebA:
         """
         import numpy as np
 
-        from csvae_cli.data.dataset import Dataset, Split
+        from csvae_cli.data.dataset import Dataset, Split, fingerprint
         from csvae_cli.data.prepared import prepared
 
         self.locate()
@@ -125,9 +125,7 @@ class CelebA:
             stop = start + len(chosen)
             splits[split] = Split(x[start:stop], labels[start:stop], chosen)
             start = stop
-        sizes = [len(split) for split in splits.values()]
-        fingerprint = sha256(f"{key} {attributes} {sizes}".encode() + labels.tobytes()).hexdigest()
-        return Dataset(attributes, splits, fingerprint)
+        return Dataset(attributes, splits, fingerprint(key, attributes, splits, labels))
 
     @property
     def further(self) -> tuple[str, ...]:

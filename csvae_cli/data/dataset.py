@@ -74,6 +74,14 @@ class Dataset:
         return self.shape if len(self.shape) == 1 else (self.shape[2], *self.shape[:2])
 
 
+def fingerprint(
+    key: str, attributes: Sequence[str], splits: Mapping[SplitName, Split], labels: NDArray[np.int8]
+) -> str:
+    """Changes with the pictures (key), what their labels are called and are, and where splits end."""
+    sizes = [len(split) for split in splits.values()]
+    return sha256(f"{key} {attributes} {sizes}".encode() + labels.tobytes()).hexdigest()
+
+
 def with_labels(data: Dataset, count: int, columns: int) -> Dataset:
     """The same data, the first `columns` labels known for `count` training pictures only.
 
@@ -88,8 +96,8 @@ def with_labels(data: Dataset, count: int, columns: int) -> Dataset:
         if not {0, 1} <= set(column.tolist()):
             raise RequestError(f"Among {count} labels none or all are {name}; give more with --labels.")
     splits = {**data.splits, "train": replace(train, labels=labels)}
-    fingerprint = sha256(f"{data.fingerprint} {count} {columns}".encode()).hexdigest()
-    return replace(data, splits=splits, fingerprint=fingerprint)
+    of_few = sha256(f"{data.fingerprint} {count} {columns}".encode()).hexdigest()
+    return replace(data, splits=splits, fingerprint=of_few)
 
 
 class Source(Protocol):

@@ -18,7 +18,7 @@ from torch import Tensor
 from csvae_cli.data.batches import Batches
 from csvae_cli.evaluation.figures import Figure
 from csvae_cli.evaluation.strata import donors, matched
-from csvae_cli.evaluation.subject import Subject, with_training_pictures
+from csvae_cli.evaluation.subject import Subject, training_labels, with_training_pictures
 from csvae_cli.output import Progress
 from models.evenly import evenly
 from models.judge import fit_judge
@@ -64,13 +64,13 @@ def floors(subject: Subject, regions: Sequence[Tensor], progress: Progress) -> l
     if not subject.of_pictures or subject.data.exclusive:
         return []
     found: list[Figure] = []
-    subject = with_training_pictures(subject, _AMONG)
+    y, strata = training_labels(subject, _AMONG)
     mean = torch.cat([x for x, _ in subject.train.chunks(_MEAN_OF)]).mean(0)
     for done, (name, column, judged) in enumerate(subject.edited):
         progress("Looking for what else wearers have", done, len(subject.edited))
         place = regions[judged].any(1).nonzero()[:, 0]
         covered = slice(int(place.min()), int(place.max()) + 1)
-        learnt = _real(subject.train, subject.y[:, column], subject.strata, covered, mean)
+        learnt = _real(subject.train, y[:, column], strata, covered, mean)
         scored = _real(subject.held, subject.y_held[:, column], subject.strata_held, covered, mean)
         found += _told("naturalness_floor", name, subject, learnt, scored)
     progress("Looking for what else wearers have", 1, 1)

@@ -116,14 +116,16 @@ class Subject:
 
 def with_training_pictures(subject: Subject, count: int) -> Subject:
     """The same, with codes of so many training pictures, if there are as many."""
-    codes, y = encode_split(subject.kind, subject.train, count, subject.compute, with_labels=False)
-    config = subject.model.config.model
-    return replace(
-        subject,
-        codes=codes,
-        y=_columns(y, subject.attributes, len(config.attributes)),
-        strata=strata_of(y, subject.data, config.edited),
-    )
+    codes, _ = encode_split(subject.kind, subject.train, count, subject.compute, with_labels=False)
+    y, strata = training_labels(subject, count)
+    return replace(subject, codes=codes, y=y, strata=strata)
+
+
+def training_labels(subject: Subject, count: int) -> tuple[Tensor, Tensor]:
+    """`Subject.y` and `Subject.strata` of so many training pictures, without their codes."""
+    y, config = subject.train.y[subject.train.spread(count)], subject.model.config.model
+    columns = _columns(y, subject.attributes, len(config.attributes))
+    return columns, strata_of(y, subject.data, config.edited)
 
 
 def make(model: Model, data: Dataset, split: SplitName, compute: Compute) -> Subject:
